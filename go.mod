@@ -1,0 +1,14 @@
+module github.com/msquicxdp/msquicxdp
+
+go 1.26.0
+
+require (
+	github.com/quic-go/quic-go v0.65.0
+	github.com/vishvananda/netlink v1.3.1
+	github.com/vishvananda/netns v0.0.5
+	golang.org/x/net v0.62.0
+	golang.org/x/sys v0.49.0
+	pgregory.net/rapid v1.3.0
+)
+
+require golang.org/x/crypto v0.58.0 // indirect
