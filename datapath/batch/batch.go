@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+
+// Package batch mirrors the blocks of memory that the C lane and Go share.
+//
+// batch.h is the specification: it says what each field means, who owns it and
+// when. This file repeats only the layouts, and capi/layout.go asserts at
+// compile time that both agree.
+//
+// All of it lives in C memory. A pointer to one of these types may be kept only
+// for the length of one call, except that a [Tx] stays in its endpoint's queue
+// until Go hands it back.
+package batch
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The limits of batch.h.
+const (
+	RxBatch    = 8
+	RxLent     = 16
+	RxSlots    = 64
+	RxControl  = 128
+	TxSegments = 64
+	TxControl  = 96
+	IOBuffer   = 65536
+	ReasonSize = 256
+)
+
+// MaxPayload is the most that one UDP datagram, and so one super-frame, can carry.
+const MaxPayload = 65507
+
+// What an endpoint is.
+const (
+	KindUDP         = 1
+	KindTCP         = 2
+	KindTCPListener = 3
+)
+
+// SendQueued is the status of a send that waits in its endpoint's queue.
+const SendQueued = -1
+
+// DatapathNormal is CXPLAT_DATAPATH_TYPE_NORMAL: the datagram came through a kernel socket.
+const DatapathNormal = 1
+
+// Route is CXPLAT_ROUTE.
+type Route struct {
+	Queue      unsafe.Pointer
+	Remote     Addr
+	Local      Addr
+	LocalMAC   [6]byte
+	NextHopMAC [6]byte
+	Type       uint16 // CXPLAT_DATAPATH_TYPE, and the UseQTIP bit above it
+	State      int32
+	TCPState   [12]byte
+}
+
+// RouteResolved is the State of a route that can be sent on.
+const RouteResolved = 3
+
+// RecvData is CXPLAT_RECV_DATA.
+type RecvData struct {
+	Next      *RecvData
+	Route     *Route
+	Buffer    unsafe.Pointer
+	Length    uint16
+	Partition uint16
+	TOS       uint8
+	TTL       uint8
+	Flags     uint16
+}
+
+// RecvAllocatedNormal is RecvData.Flags of a fresh datagram from a kernel
+// socket: Allocated is bit 0, DatapathType bits 2 and 3.
+const RecvAllocatedNormal = 1 | DatapathNormal<<2
+
+// RxSlot is MqxRxSlot.
+type RxSlot struct {
+	Block    *Rx
+	Reserved uint64
+	Data     RecvData
+}
+
+// Rx is MqxRx.
+type Rx struct {
+	Next     *Rx
+	Pool     unsafe.Pointer
+	Pending  uint32
+	Stride   uint32
+	Slots    unsafe.Pointer
+	Buffer   unsafe.Pointer
+	Iov      unix.Iovec
+	From     Addr
+	Reserved uint32
+	Control  [RxControl]byte
+}
+
+// Slot returns the i-th slot, 0 <= i < [RxSlots].
+func (b *Rx) Slot(i uint32) *RxSlot {
+	// Safety: C allocates RxSlots slots of Stride bytes at Slots.
+	return (*RxSlot)(unsafe.Add(b.Slots, uintptr(i)*uintptr(b.Stride)))
+}
+
+// RouteOf returns the route that belongs to a slot: the last bytes of its stride.
+func (b *Rx) RouteOf(s *RxSlot) *Route {
+	// Safety: Stride includes the route, see capi/recv.c.
+	return (*Route)(unsafe.Add(unsafe.Pointer(s), uintptr(b.Stride)-unsafe.Sizeof(Route{})))
+}
+
+// Bytes returns the whole buffer.
+func (b *Rx) Bytes() []byte {
+	// Safety: C allocates IOBuffer bytes at Buffer.
+	return unsafe.Slice((*byte)(b.Buffer), IOBuffer)
+}
+
+// Message is struct mmsghdr.
+type Message struct {
+	Hdr unix.Msghdr
+	Len uint32
+	_   uint32
+}
+
+// Turn is MqxTurn.
+type Turn struct {
+	Message      [RxBatch]Message
+	Block        [RxLent]*Rx
+	Chain        *RecvData
+	Done         *Tx
+	Events       uint32
+	Taken        uint32
+	Datagrams    uint32
+	Bytes        uint32
+	Dropped      uint32
+	Error        int32
+	More         bool
+	Connected    bool
+	Disconnected bool
+	Reserved     [5]byte
+}
+
+// Endpoint is MqxEndpoint.
+type Endpoint struct {
+	SQE       unsafe.Pointer
+	Queue     unsafe.Pointer
+	EventQ    int32
+	Partition uint16
+	CPU       uint16
+
+	FD        int32
+	SpareFD   int32
+	Kind      uint8
+	Connected bool
+	IsV4      bool
+	Batch     uint8
+	Segment   atomic.Bool
+	TCPState  atomic.Uint32
+	Events    uint32
+	Local     Addr
+	Remote    Addr
+
+	Lock      sync.Mutex // two words without a pointer: it may live in C memory
+	QueueHead *Tx
+	QueueTail *Tx
+	Queued    atomic.Uint32
+	Watched   uint32
+}
+
+// Tx is MqxTx, MsQuic's CXPLAT_SEND_DATA.
+type Tx struct {
+	Next *Tx
+	Pool unsafe.Pointer
+	Slot unsafe.Pointer
+	Open struct {
+		Length uint32
+		Buffer unsafe.Pointer
+	}
+
+	Total    uint32
+	Sent     uint32
+	Segment  uint16
+	Max      uint16
+	Asked    uint16
+	Count    uint16
+	Status   int32
+	TOS      uint8
+	Full     uint8
+	Reserved [2]byte
+
+	Remote  Addr
+	Local   Addr
+	Message unix.Msghdr
+	Iov     unix.Iovec
+	Control [TxControl]byte
+	Length  [TxSegments]uint16
+	Data    [IOBuffer]byte
+}
+
+// Open is MqxOpen.
+type Open struct {
+	Local          Addr
+	Remote         Addr
+	Endpoint       **Endpoint
+	Count          uint16
+	Kind           uint8
+	HasLocal       bool
+	HasRemote      bool
+	Share          bool
+	Coalesce       bool
+	Steer          bool
+	InterfaceIndex uint32
+	Reason         [ReasonSize]byte
+}
+
+// Endpoints returns the endpoints to open.
+func (o *Open) Endpoints() []*Endpoint {
+	// Safety: C passes an array of Count pointers.
+	return unsafe.Slice(o.Endpoint, o.Count)
+}
+
+// SetReason stores a sentence for people, cut to fit and NUL terminated.
+func SetReason(dst *[ReasonSize]byte, text string) {
+	n := copy(dst[:ReasonSize-1], text)
+	dst[n] = 0
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * batch.h - the blocks of memory that the C lane (capi/) and the Go datapath both see.
+ *
+ * Everything here lives in C memory at a stable address. C allocates and frees it; Go borrows it for
+ * the length of one call and keeps no pointer beyond it, except that a send block stays linked in its
+ * endpoint's transmit queue until Go hands it back. No field ever holds a Go pointer.
+ *
+ * The Go side mirrors these layouts in batch.go; capi/layout.go asserts at compile time that both
+ * agree, so neither can drift.
+ *
+ * Addresses are QUIC_ADDR (28 bytes): ports in network byte order, the interface index of an IPv4
+ * address in the bytes that hold an IPv6 scope id.
+ */
+#ifndef MSQUICXDP_BATCH_H
+#define MSQUICXDP_BATCH_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "msquicxdp/cxplat.h"
+
+enum {
+    MQX_RX_BATCH = 8,      /* messages asked of one recvmmsg */
+    MQX_RX_LENT = 16,      /* blocks lent to a turn: a message of up to 128 segments needs two */
+    MQX_RX_SLOTS = 64,     /* datagrams that one block can describe: what the kernel's GRO merges */
+    MQX_RX_CONTROL = 128,  /* pktinfo, traffic class, hop limit and UDP_GRO together need 112 */
+    MQX_TX_SEGMENTS = 64,  /* the kernel's limit for one UDP_SEGMENT send before Linux 6.9 */
+    MQX_TX_CONTROL = 96,   /* traffic class, pktinfo and UDP_SEGMENT together need 88 */
+    MQX_IO_BUFFER = 65536, /* one super-frame; UDP can carry 65507 bytes */
+    MQX_UDP_PAYLOAD = 65507, /* the most that one datagram, or super-frame, carries */
+    MQX_REASON = 256         /* a sentence for people, NUL terminated */
+};
+
+/* What an endpoint is. */
+enum { MQX_KIND_UDP = 1, MQX_KIND_TCP = 2, MQX_KIND_TCP_LISTENER = 3 };
+
+/* Returned by a send that now waits in the endpoint's transmit queue. */
+enum { MQX_SEND_QUEUED = -1 };
+
+typedef struct MqxPool MqxPool; /* capi/pool.h */
+
+/* One datagram of a receive block. The client's context bytes follow Data; Route ends the slot. */
+typedef struct MqxRxSlot {
+    struct MqxRx *Block;
+    uint64_t Reserved;
+    CXPLAT_RECV_DATA Data;
+} MqxRxSlot;
+
+/*
+ * A receive block: the buffer that one message was read into, and the slots that describe its datagrams.
+ * It returns to its pool when every datagram that was delivered from it has been returned.
+ */
+typedef struct MqxRx {
+    struct MqxRx *Next; /* free list */
+    MqxPool *Pool;
+    uint32_t Pending; /* datagrams delivered and not yet returned; atomic, C only after delivery */
+    uint32_t Stride;  /* bytes from one slot to the next */
+    uint8_t *Slots;   /* MQX_RX_SLOTS slots */
+    uint8_t *Buffer;  /* MQX_IO_BUFFER bytes */
+    struct iovec Iov; /* {Buffer, MQX_IO_BUFFER} */
+    QUIC_ADDR From;   /* where the kernel writes the sender */
+    uint32_t Reserved;
+    uint8_t Control[MQX_RX_CONTROL];
+} MqxRx;
+
+/*
+ * One turn of one endpoint: what a worker's wake-up asks of Go, and what it gets back. Turns belong to
+ * a partition and are reused; blocks that a turn did not take stay in it for the next one.
+ */
+typedef struct MqxTurn {
+    struct mmsghdr Message[MQX_RX_BATCH]; /* Message[i] reads into Block[i] */
+    MqxRx *Block[MQX_RX_LENT];            /* lent; NULL where memory was short */
+    CXPLAT_RECV_DATA *Chain;              /* out: received datagrams, in order of arrival */
+    struct CXPLAT_SEND_DATA *Done;        /* out: sends that left the queue, to complete and free */
+    uint32_t Events;                      /* in: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP */
+    uint32_t Taken;                       /* out: bit i: Block[i] now belongs to the chain */
+    uint32_t Datagrams;                   /* out: elements of the chain */
+    uint32_t Bytes;                       /* out: their payload */
+    uint32_t Dropped;     /* out: messages or segments that could not be delivered */
+    int32_t Error;        /* out: errno of the socket: unreachable, reset; 0 if none */
+    uint8_t More;         /* out: there may be more to read, call again */
+    uint8_t Connected;    /* out, TCP: the connection is now established */
+    uint8_t Disconnected; /* out, TCP: it is over; said once */
+    uint8_t Reserved[5];
+} MqxTurn;
+
+/*
+ * An endpoint: one kernel socket, watched by one event queue. A CXPLAT_SOCKET has one, or one for
+ * each partition. C fills the first part before opening; the rest belongs to Go.
+ */
+typedef struct MqxEndpoint {
+    void *Sqe;      /* what epoll must give back: the CXPLAT_SQE of the endpoint */
+    void *Queue;    /* the value for CXPLAT_ROUTE.Queue */
+    int32_t EventQ; /* epoll file descriptor */
+    uint16_t Partition;
+    uint16_t Cpu; /* ideal processor of the partition */
+
+    int32_t Fd;      /* -1: not open */
+    int32_t SpareFd; /* listeners: kept so that a full descriptor table cannot wedge accept */
+    uint8_t Kind;
+    uint8_t IsConnected; /* UDP: connect() was done; sends to Remote need no address */
+    uint8_t IsV4;        /* the kernel socket is AF_INET, else AF_INET6 with V6ONLY off */
+    uint8_t Batch;       /* messages to ask for next, see receive.go */
+    uint32_t Segment;    /* atomic: UDP_SEGMENT may be used; cleared when a device refuses it */
+    uint32_t TcpState;   /* atomic; changes under Lock */
+    uint32_t Events;     /* registered with epoll, under Lock */
+    QUIC_ADDR Local;     /* un-mapped */
+    QUIC_ADDR Remote;    /* as the kernel socket knows it: IPv4-mapped on an AF_INET6 socket */
+
+    uint32_t Lock[2]; /* a sync.Mutex */
+    struct CXPLAT_SEND_DATA *QueueHead;
+    struct CXPLAT_SEND_DATA *QueueTail;
+    uint32_t Queued;  /* atomic: sends in the queue */
+    uint32_t Watched; /* registered with the event queue, under Lock */
+} MqxEndpoint;
+
+/* A send block. MsQuic writes datagrams into Data; they leave with one system call where possible. */
+typedef struct CXPLAT_SEND_DATA {
+    struct CXPLAT_SEND_DATA *Next; /* free list, transmit queue, or Done list */
+    MqxPool *Pool;
+    struct MqxSlot *Slot; /* the endpoint chosen at allocation; C only */
+    QUIC_BUFFER Open;     /* the buffer in the caller's hands; Length 0: none */
+
+    uint32_t Total; /* committed bytes */
+    uint32_t Sent;  /* TCP: bytes sent; UDP: datagrams sent one by one after segmentation failed */
+    uint16_t Segment; /* what the kernel may cut by: bytes of every datagram but the last, or 0 */
+    uint16_t Max;     /* most bytes in a buffer; 0: a single buffer of any size */
+    uint16_t Asked;   /* bytes of the open buffer */
+    uint16_t Count;   /* committed buffers */
+    int32_t Status;   /* of a finished queued send: 0 or errno */
+    uint8_t Tos;
+    uint8_t Full; /* no further buffer fits */
+    uint8_t Reserved[2];
+
+    QUIC_ADDR Remote;
+    QUIC_ADDR Local;
+    struct msghdr Message; /* what sendmsg is given; Go's */
+    struct iovec Iov;
+    uint8_t Control[MQX_TX_CONTROL];
+    uint16_t Length[MQX_TX_SEGMENTS];
+    uint8_t Data[MQX_IO_BUFFER] __attribute__((aligned(16)));
+} MqxTx;
+
+/* What opening a socket needs, and says. */
+typedef struct MqxOpen {
+    QUIC_ADDR Local;
+    QUIC_ADDR Remote;
+    MqxEndpoint **Endpoint; /* Count endpoints to open, all on one port */
+    uint16_t Count;
+    uint8_t Kind;
+    uint8_t HasLocal;
+    uint8_t HasRemote;
+    uint8_t Share;    /* SO_REUSEPORT */
+    uint8_t Coalesce; /* UDP_GRO */
+    uint8_t Steer;    /* choose the endpoint by the CPU that received */
+    uint32_t InterfaceIndex;
+    char Reason[MQX_REASON]; /* out: why it failed */
+} MqxOpen;
+
+#endif
