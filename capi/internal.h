@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - what the files of the C lane share. The interface itself is specified in
+ * include/msquicxdp/cxplat.h, the blocks shared with Go in datapath/batch/batch.h.
+ *
+ * How a datagram travels: an event queue calls mqx_slot_event (event.c), which enters Go once for a
+ * batch (mqxGoTurn) and then runs the up-calls itself; a send is built here (send.c) and enters Go
+ * once (mqxGoSend). Go never calls C.
+ */
+#ifndef MQX_INTERNAL_H
+#define MQX_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../datapath/batch/batch.h"
+#include "msquicxdp/msquicxdp.h"
+
+#define mqx_container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* ---- report.c: reasons, log, counters ---- */
+
+/* Stores and logs why a call fails, and returns its status. */
+QUIC_STATUS mqx_fail(QUIC_STATUS status, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void mqx_log(enum msquicxdp_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+void mqx_get_log(struct msquicxdp_log_options *options);
+
+/* Counters are striped by partition, so that workers do not share a cache line. */
+enum { MQX_STRIPES = 16 };
+typedef struct MqxCounters {
+    _Alignas(64) _Atomic uint64_t RxTurns, RxDatagrams, RxBytes, RxDropped;
+    _Atomic uint64_t TxBatches, TxDatagrams, TxBytes, TxQueued, TxFailed;
+    _Atomic uint64_t Unreachable, Opened, Refused, Closed, BlockAllocs, XdpUnavailable;
+} MqxCounters;
+MqxCounters *mqx_counters(uint16_t partition);
+
+static inline void mqx_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* ---- runtime.c: the Go runtime in this process ---- */
+
+/* Starts the Go runtime of this copy. Fails in a child of fork, where Go cannot run. */
+QUIC_STATUS mqx_runtime_start(void);
+
+/* True in a child of fork whose parent had started the runtime: Go must not be entered. */
+extern _Atomic bool mqx_forked;
+
+/* ---- pool.c: caches of blocks of one size ---- */
+
+/* Blocks begin with a next pointer, followed by their pool. A pool lives until its last block is back. */
+typedef struct MqxBlock {
+    struct MqxBlock *Next;
+    MqxPool *Pool;
+} MqxBlock;
+
+MqxPool *mqx_pool_create(size_t size, uint16_t partition);
+void mqx_pool_close(MqxPool *pool);
+void *mqx_pool_get(MqxPool *pool); /* zeroed when new; NULL: out of memory */
+void mqx_pool_put(void *block);
+
+/* ---- slot.c: endpoints in memory that is never freed ---- */
+
+/*
+ * A slot holds one endpoint and what an event queue points to. An event may be dispatched after its
+ * socket is gone, so slots are recycled, never freed, and an event finds a closed gate.
+ */
+typedef struct MqxSlot {
+    CXPLAT_SQE Sqe; /* first: epoll's data.ptr */
+    _Atomic uint32_t Gate;
+    uint32_t Index;
+    uint32_t Generation;
+    CXPLAT_SOCKET *Socket;
+    struct MqxPartition *Partition;
+    struct MqxSlot *NextFree;
+    uint64_t FreedAt; /* milliseconds */
+    MqxEndpoint Endpoint;
+} MqxSlot;
+
+MqxSlot *mqx_slot_new(CXPLAT_SOCKET *socket, struct MqxPartition *partition);
+void mqx_slot_free(MqxSlot *slot);
+
+/* The slot that a CXPLAT_ROUTE.Queue names, if it belongs to socket; else NULL. Any value is safe. */
+MqxSlot *mqx_slot_of_queue(const CXPLAT_QUEUE *queue, const CXPLAT_SOCKET *socket);
+
+/*
+ * The gate counts the events being served. It is opened when all that an event may look at is in
+ * place. Once closed nobody enters, and the closer can wait.
+ */
+void mqx_gate_open(MqxSlot *slot);
+bool mqx_gate_enter(MqxSlot *slot);
+void mqx_gate_leave(MqxSlot *slot);
+void mqx_gate_close(MqxSlot *slot);
+void mqx_gate_wait(MqxSlot *slot);
+
+static inline MqxSlot *mqx_slot(MqxEndpoint *endpoint)
+{
+    return mqx_container(endpoint, MqxSlot, Endpoint);
+}
+
+/*
+ * What a slot holds when it is given to epoll is seen by the worker that epoll wakes. Go makes that
+ * call, where the thread sanitizer does not see the order: it is told.
+ */
+#if defined(__SANITIZE_THREAD__)
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#define mqx_slot_published(slot) __tsan_release(slot)
+#define mqx_slot_observed(slot) __tsan_acquire(slot)
+#else
+#define mqx_slot_published(slot) ((void)(slot))
+#define mqx_slot_observed(slot) ((void)(slot))
+#endif
+
+/* ---- datapath.c, socket.c ---- */
+
+typedef struct MqxPartition {
+    CXPLAT_DATAPATH *Datapath;
+    CXPLAT_EVENTQ EventQ;
+    uint16_t Index;
+    uint16_t Cpu;
+    MqxPool *Rx;
+    MqxPool *Tx;
+    _Atomic(MqxTurn *) Turn; /* the turn that is not in use; NULL while a thread has it */
+} MqxPartition;
+
+struct CXPLAT_DATAPATH {
+    CXPLAT_UDP_DATAPATH_CALLBACKS Udp;
+    CXPLAT_TCP_DATAPATH_CALLBACKS Tcp;
+    CXPLAT_WORKER_POOL *WorkerPool;
+    _Atomic uint32_t Refs; /* the handle and each socket */
+    _Atomic uint32_t PollingIdleTimeoutUs;
+    uint32_t Features;
+    uint32_t RxStride; /* bytes of a receive slot */
+    uint16_t Count;
+    bool HasUdp;
+    bool HasTcp;
+    MqxPartition Partition[];
+};
+
+void mqx_datapath_retain(CXPLAT_DATAPATH *datapath);
+void mqx_datapath_release(CXPLAT_DATAPATH *datapath);
+
+struct CXPLAT_SOCKET {
+    CXPLAT_DATAPATH *Datapath;
+    void *Context;
+    QUIC_ADDR Local;
+    QUIC_ADDR Remote;
+    uint16_t Count; /* endpoints */
+    uint8_t Kind;
+    bool Pcp;
+    bool HasRemote;
+    MqxEndpoint *Endpoint[];
+};
+
+CXPLAT_SOCKET *mqx_socket_alloc(
+    CXPLAT_DATAPATH *datapath, uint8_t kind, uint16_t count, uint16_t first);
+void mqx_socket_close(CXPLAT_SOCKET *socket);
+
+/* ---- event.c, recv.c, send.c ---- */
+
+void mqx_slot_event(CXPLAT_CQE *cqe);
+void mqx_upcall_unreachable(CXPLAT_SOCKET *socket, int error);
+
+size_t mqx_rx_size(uint32_t client_context_length);
+uint32_t mqx_rx_stride(uint32_t client_context_length);
+MqxTurn *mqx_turn_take(MqxPartition *partition);
+void mqx_turn_refill(MqxPartition *partition, MqxTurn *turn);
+void mqx_turn_give(MqxPartition *partition, MqxTurn *turn);
+void mqx_turn_free(MqxTurn *turn);
+
+void mqx_tx_free_list(MqxTx *list);
+
+/* ---- front.c: the table of functions that other copies of the archive may forward to ---- */
+
+#include "functions.h"
+
+#endif

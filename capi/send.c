@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* send.c - sends: allotting buffers to MsQuic, and one call into Go for each batch. */
+#include <string.h>
+
+#include "_cgo_export.h"
+#include "internal.h"
+
+/* UDP cannot carry more; TCP uses the whole block. */
+static uint32_t capacity(const MqxTx *tx)
+{
+    return tx->Slot->Endpoint.Kind == MQX_KIND_UDP ? MQX_UDP_PAYLOAD : MQX_IO_BUFFER;
+}
+
+static MqxSlot *choose_slot(CXPLAT_SOCKET *socket, CXPLAT_ROUTE *route)
+{
+    MqxSlot *slot = mqx_slot_of_queue(route->Queue, socket);
+    if (slot == NULL) {
+        uint32_t i = socket->Count == 1 ? 0 : CxPlatProcCurrentNumber() % socket->Count;
+        slot = mqx_slot(socket->Endpoint[i]);
+        route->Queue = slot->Endpoint.Queue;
+    }
+    return slot;
+}
+
+CXPLAT_SEND_DATA *mqx_CxPlatSendDataAlloc(CXPLAT_SOCKET *socket, CXPLAT_SEND_CONFIG *config)
+{
+    if (socket == NULL || config == NULL || config->Route == NULL ||
+        socket->Kind == MQX_KIND_TCP_LISTENER) {
+        mqx_fail(
+            QUIC_STATUS_INVALID_PARAMETER,
+            "CxPlatSendDataAlloc: needs a socket that can send, and a route");
+        return NULL;
+    }
+    MqxSlot *slot = choose_slot(socket, config->Route);
+    MqxTx *tx = mqx_pool_get(slot->Partition->Tx);
+    if (tx == NULL) {
+        return NULL;
+    }
+    bool uniform = (socket->Datapath->Features & CXPLAT_DATAPATH_FEATURE_SEND_SEGMENTATION) != 0;
+    tx->Slot = slot;
+    tx->Open.Length = 0;
+    tx->Total = 0;
+    tx->Sent = 0;
+    tx->Max = config->MaxPacketSize;
+    tx->Segment = uniform ? config->MaxPacketSize : 0;
+    tx->Count = 0;
+    tx->Tos = (uint8_t)((config->ECN & 3) | config->DSCP << 2);
+    tx->Full = 0;
+    config->Route->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL;
+    return tx;
+}
+
+void mqx_CxPlatSendDataFree(CXPLAT_SEND_DATA *tx)
+{
+    if (tx != NULL) {
+        mqx_pool_put(tx);
+    }
+}
+
+/* Makes the open buffer part of the send, with the length that its user left in it. */
+static void commit(MqxTx *tx)
+{
+    uint32_t length = tx->Open.Length < tx->Asked ? tx->Open.Length : tx->Asked;
+    tx->Open.Length = 0;
+    tx->Asked = 0;
+    if (length == 0) {
+        return;
+    }
+    tx->Length[tx->Count++] = (uint16_t)length;
+    tx->Total += length;
+    tx->Full = tx->Max == 0 || tx->Count == MQX_TX_SEGMENTS || tx->Total + tx->Max > capacity(tx) ||
+               (tx->Segment != 0 && length < tx->Segment); /* only the last may be short */
+}
+
+QUIC_BUFFER *mqx_CxPlatSendDataAllocBuffer(CXPLAT_SEND_DATA *tx, uint16_t length)
+{
+    if (tx == NULL) {
+        return NULL;
+    }
+    commit(tx);
+    if (tx->Full || length == 0 || (tx->Max != 0 && length > tx->Max) ||
+        tx->Total + length > capacity(tx)) {
+        return NULL;
+    }
+    tx->Asked = length;
+    tx->Open.Length = length;
+    tx->Open.Buffer = tx->Data + tx->Total;
+    return &tx->Open;
+}
+
+void mqx_CxPlatSendDataFreeBuffer(CXPLAT_SEND_DATA *tx, QUIC_BUFFER *buffer)
+{
+    if (tx != NULL && buffer == &tx->Open) {
+        tx->Open.Length = 0;
+    }
+}
+
+BOOLEAN mqx_CxPlatSendDataIsFull(CXPLAT_SEND_DATA *tx)
+{
+    if (tx == NULL) {
+        return TRUE;
+    }
+    commit(tx);
+    return tx->Full;
+}
+
+void mqx_tx_free_list(MqxTx *list)
+{
+    while (list != NULL) {
+        MqxTx *next = list->Next;
+        mqx_pool_put(list);
+        list = next;
+    }
+}
+
+/* What follows a send that is not in the queue: the block is ours again. */
+static void finish(CXPLAT_SOCKET *socket, MqxTx *tx, int status)
+{
+    if (socket->Kind == MQX_KIND_TCP) {
+        socket->Datapath->Tcp.SendComplete(socket, socket->Context, (QUIC_STATUS)status, tx->Total);
+    } else if (status != 0) {
+        mqx_upcall_unreachable(socket, status);
+    }
+    mqx_pool_put(tx);
+}
+
+void mqx_CxPlatSocketSend(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, CXPLAT_SEND_DATA *tx)
+{
+    if (tx == NULL) {
+        return;
+    }
+    commit(tx);
+    if (socket == NULL || route == NULL || tx->Slot->Socket != socket || tx->Count == 0) {
+        mqx_pool_put(tx);
+        return;
+    }
+    tx->Remote = route->RemoteAddress;
+    tx->Local = route->LocalAddress;
+    MqxEndpoint *endpoint = &tx->Slot->Endpoint;
+    MqxCounters *counters = mqx_counters(endpoint->Partition);
+    mqx_count(&counters->TxBatches, 1);
+    mqx_count(&counters->TxDatagrams, tx->Count);
+    mqx_count(&counters->TxBytes, tx->Total);
+    int status = atomic_load_explicit(&mqx_forked, memory_order_relaxed)
+                     ? (int)QUIC_STATUS_INVALID_STATE
+                     : mqxGoSend(endpoint, tx);
+    if (status == MQX_SEND_QUEUED) {
+        mqx_count(&counters->TxQueued, 1);
+        return;
+    }
+    if (status != 0) {
+        mqx_count(&counters->TxFailed, 1);
+    }
+    finish(socket, tx, status);
+}
