@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* duo.h - a server and a client of one rig that talk to each other: what most tests begin with. */
+#ifndef HOST_DUO_H
+#define HOST_DUO_H
+
+#include "host/rig.h"
+
+struct duo {
+    struct rig rig;
+    struct inbox server_in;
+    struct inbox client_in;
+    CXPLAT_SOCKET *server; /* unconnected; for TCP the listener */
+    CXPLAT_SOCKET *client; /* connected to the server */
+    QUIC_ADDR address;     /* the server's */
+    CXPLAT_ROUTE route;    /* from client to server */
+    /* TCP: what the listener accepts. */
+    struct inbox accepted_in;
+    CXPLAT_SOCKET *accepted;
+};
+
+/* The server listens on ip, port 0, of `workers` partitions. FALSE, and a failure, if it cannot. */
+bool duo_open(struct duo *d, uint32_t workers, const char *ip);
+bool duo_open_external(struct duo *d, const char *ip);
+
+/* The same with TCP, connected on return. */
+bool duo_open_tcp(struct duo *d, uint32_t workers, const char *ip);
+
+/* Deletes what is not NULL, and ends the rig. */
+void duo_close(struct duo *d);
+
+/* Has the client send one datagram of `length` bytes, and waits for it; NULL if none comes. */
+const struct mail *duo_exchange(struct duo *d, uint16_t length, uint32_t seed);
+
+#endif
