@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// measureAll runs every case, ours and plain in turn: A B A B.
+func measureAll(ctx context.Context, o *options, list []benchCase, progress io.Writer) (*report, error) {
+	b, err := newBench(o)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newReport(b)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range list {
+		fmt.Fprintf(progress, "bench: %d/%d %s\n", i+1, len(list), c.name())
+		if err := b.measure(ctx, r, c); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name(), err)
+		}
+	}
+	return r, nil
+}
+
+func (b *bench) measure(ctx context.Context, r *report, c benchCase) error {
+	sides := []string{sideOurs, sidePlain}
+	if c.job == jobMicro {
+		sides = sides[:1]
+	}
+	runs := map[string][]metrics{}
+	for range b.o.repeats {
+		for _, side := range sides {
+			m, err := b.tryRun(ctx, c, side)
+			if err != nil {
+				return fmt.Errorf("%s: %w", side, err)
+			}
+			runs[side] = append(runs[side], m)
+		}
+	}
+	r.add(c, runs)
+	return nil
+}
+
+// maxTries bounds how often a run is repeated that measured nothing: on a busy
+// machine one side may not get a processor in the whole time of a short run.
+const maxTries = 5
+
+func (b *bench) tryRun(ctx context.Context, c benchCase, side string) (m metrics, _ error) {
+	for range maxTries {
+		got, err := b.run(ctx, c, side)
+		if ctx.Err() != nil {
+			return nil, errors.New("interrupted")
+		}
+		if err == nil {
+			m, err = metricsOf(c, got)
+		}
+		if !errors.Is(err, errNothing) {
+			return m, err
+		}
+	}
+	return nil, fmt.Errorf("%d times: %w", maxTries, errNothing)
+}
