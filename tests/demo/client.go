@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+
+package demo
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// clients makes connections out of the client's namespace.
+type clients struct {
+	ns         *namespace
+	tls        *tls.Config
+	events     events
+	handshakes atomic.Int64
+	misrouted  atomic.Int64 // answers from another server than the one asked
+}
+
+// listen opens a UDP socket on a free port.
+func (c *clients) listen(local netip.Addr) (conn *net.UDPConn, err error) {
+	err = c.ns.do(func() error {
+		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0)))
+		return err
+	})
+	return conn, err
+}
+
+// transport opens a socket for connections to a server.
+func (c *clients) transport(local netip.Addr, to spec) (*quic.Transport, error) {
+	conn, err := c.listen(local)
+	if err != nil {
+		return nil, err
+	}
+	t := &quic.Transport{Conn: conn}
+	if len(to.identifier) > 0 {
+		t.ConnectionIDGenerator = cidGenerator{to.identifier}
+	}
+	return t, nil
+}
+
+// connection is a QUIC connection with a socket of its own, or several.
+type connection struct {
+	*quic.Conn
+	clients    *clients
+	to         spec
+	family     family
+	events     events
+	transports []*quic.Transport
+}
+
+func (c *clients) dial(ctx context.Context, f family, to spec) (*connection, error) {
+	transport, err := c.transport(f.client[0], to)
+	if err != nil {
+		return nil, err
+	}
+	conn := &connection{clients: c, to: to, family: f, transports: []*quic.Transport{transport}}
+	conn.events.all = &c.events
+	addr := net.UDPAddrFromAddrPort(netip.AddrPortFrom(f.server, port))
+	conn.Conn, err = transport.Dial(ctx, addr, c.tls, &quic.Config{
+		HandshakeIdleTimeout: 5 * time.Second,
+		MaxIdleTimeout:       10 * time.Second,
+		Tracer:               conn.events.trace,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("handshake with %s over %s: %w", to.name, f.name, err), conn.closeTransports())
+	}
+	c.handshakes.Add(1)
+	return conn, nil
+}
+
+// migrate moves the connection to a new socket on the client's other address.
+func (c *connection) migrate(ctx context.Context) error {
+	transport, err := c.clients.transport(c.family.client[1], c.to)
+	if err != nil {
+		return err
+	}
+	c.transports = append(c.transports, transport)
+	path, err := c.AddPath(transport)
+	if err != nil {
+		return fmt.Errorf("add a path: %w", err)
+	}
+	if err := path.Probe(ctx); err != nil {
+		return fmt.Errorf("probe the new path: %w", err)
+	}
+	if err := path.Switch(); err != nil {
+		return fmt.Errorf("switch to the new path: %w", err)
+	}
+	return nil
+}
+
+func (c *connection) close() error {
+	return errors.Join(c.CloseWithError(0, ""), c.closeTransports())
+}
+
+func (c *connection) closeTransports() error {
+	var errs []error
+	for _, t := range c.transports {
+		errs = append(errs, t.Close(), t.Conn.Close())
+	}
+	return errors.Join(errs...)
+}
