@@ -1,28 +1,70 @@
 // SPDX-License-Identifier: MIT
 
-// Package rules decides who may have which port.
-//
-// A port (protocol, number, network namespace) is at any time free, exclusive
-// or shared. Exclusive are MsQuic listeners without CIBIR, QTIP listeners and
-// every client socket. CIBIR listeners of one user, of one encoding and with
-// distinct identifiers share. [Decide] is the only judge of that, and what it
-// says of foreign programs is what the kernel does. docs/PORTS.md is printed
-// from its tables.
-//
-// Nothing here does I/O.
 package rules
 
-import "golang.org/x/sys/unix"
+import "cmp"
 
-// Decide answers a request for a port.
+// Decide answers a request for a port. The order of the holders changes neither
+// outcome nor reason.
 func Decide(s State, r Request) Decision {
-	return Decision{Reason: BadRequest, Proto: s.Proto, Port: s.Port, Asker: r}
+	d := Decision{Reason: BadRequest, Proto: s.Proto, Port: s.Port, Asker: r}
+	if !r.consistent() {
+		return d
+	}
+	t := &claims
+	if r.Kind == Foreign {
+		t = &strangers
+	}
+	var strictest cell
+	for i, e := range encounters(s, r) {
+		c := t.cell(e)
+		if i > 0 && !c.stricter(strictest) {
+			continue
+		}
+		strictest = c
+		d.Holder, d.Reservation = e.holder, e.reservation
+	}
+	d.Outcome, d.Reason = strictest.outcome, strictest.reason
+	return d
 }
 
-// Sentence says the decision and its reason to a person, in one sentence.
-func (d Decision) Sentence() string { return d.Outcome.String() }
+// consistent is false where no answer would make sense.
+func (r Request) consistent() bool {
+	if r.Kind == CIBIR {
+		return r.Encoding.Validate() == nil && r.ID.Len() == int(r.Encoding.Length)
+	}
+	return r.Kind <= QTIP
+}
 
-// Errno is what a system call would fail with: 0 unless the request is
-// refused, EOPNOTSUPP where it is for want of steering on a shared port, EINVAL
-// for a request that contradicts itself, and EADDRINUSE for every conflict.
-func (d Decision) Errno() unix.Errno { return unix.EADDRINUSE }
+// An encounter is what a request meets: a holder, or the reservation, or neither.
+type encounter struct {
+	ask         Request
+	holder      *Party
+	reservation *Reservation
+
+	// A reservation of this port lets the asking user share it, whoever has it.
+	sharingPermitted bool
+}
+
+// encounters returns all that a request meets; where there is nothing, the one
+// with nobody.
+func encounters(s State, r Request) []encounter {
+	var all []encounter
+	permitted := s.Reservation != nil && s.Reservation.Permitted && !s.Reservation.Exclusive
+	for _, holder := range s.Holders {
+		all = append(all, encounter{ask: r, holder: &holder, sharingPermitted: permitted})
+	}
+	if s.Reservation != nil {
+		reservation := *s.Reservation
+		all = append(all, encounter{ask: r, reservation: &reservation})
+	}
+	if len(all) == 0 {
+		all = append(all, encounter{ask: r})
+	}
+	return all
+}
+
+// stricter orders cells: outcomes and reasons are numbered by strictness.
+func (c cell) stricter(than cell) bool {
+	return cmp.Or(cmp.Compare(c.outcome, than.outcome), cmp.Compare(c.reason, than.reason)) < 0
+}

@@ -2,44 +2,46 @@
 
 package rules
 
-// Reason says why a [Decision] is what it is. Of several refusals the one
-// whose reason comes last here is given: it would remain if the others went.
+// Reason says why a [Decision] is what it is. Of several refusals the first in
+// this order is given: it would remain if the others went.
 type Reason uint8
 
 const (
-	_ Reason = iota
-
-	// Of grants.
-	PortFree        // nobody has it
-	OtherIdentifier // those who have it have other identifiers
-	SameUser        // all sockets have SO_REUSEPORT and belong to one user
-	AnyPort         // any port will do, and this one cannot be had
-
-	// Of grants and refusals.
-	NoSteering // neither BPF steering nor XDP can be had
+	_ Reason = iota // a cell that nobody has filled
 
 	// Of refusals.
-	HeldShared          // CIBIR listeners share it
-	HeldAlone           // a CIBIR listener without steering has it
-	HeldExclusively     // a listener without CIBIR, or a client, has it
-	EncodingDiffers     // its CIBIR listeners encode identifiers in another way
-	IdentifierTaken     // one of its CIBIR listeners has this identifier
-	OtherUser           // another user's CIBIR listeners share it
-	HeldByForeign       // a program that knows nothing of us has it
-	ReservedShared      // reserved for CIBIR listeners
-	ReservedEncoding    // reserved for CIBIR listeners of another encoding
-	ReservedExclusively // reserved for one exclusive holder
-	NotPermitted        // reserved for other users
 	BadRequest          // the request contradicts itself
+	NotPermitted        // reserved for other users
+	ReservedExclusively // reserved for one exclusive holder
+	ReservedEncoding    // reserved for CIBIR listeners of another encoding
+	ReservedShared      // reserved for CIBIR listeners
+	HeldByForeign       // a program that knows nothing of us has it
+	KeptOut             // the kernel keeps foreign programs off it
+	HeldExclusively     // a listener without CIBIR, or a client, has it
+	HeldAlone           // a CIBIR listener without steering has it
+	HeldShared          // CIBIR listeners share it, and the asker cannot
+	OtherUser           // CIBIR listeners of another user share it
+	EncodingDiffers     // its CIBIR listeners have another encoding
+	IdentifierTaken     // one of its CIBIR listeners has this identifier
+
+	// Of refusals and grants.
+	NoSteering // the asker can have neither BPF steering nor XDP
+
+	// Of grants.
+	AnyPort         // this port cannot be had, but any will do
+	SameUser        // all have set SO_REUSEPORT and are of one user
+	OtherIdentifier // all have other identifiers
+	NotEnforced     // it is reserved for others, which does not stop foreign programs
+	PortFree        // nobody has it
 )
 
 var reasonNames = []string{
-	PortFree: "port-free", OtherIdentifier: "other-identifier", SameUser: "same-user", AnyPort: "any-port",
-	NoSteering: "no-steering",
-	HeldShared: "held-shared", HeldAlone: "held-alone", HeldExclusively: "held-exclusively",
-	EncodingDiffers: "encoding-differs", IdentifierTaken: "identifier-taken", OtherUser: "other-user",
-	HeldByForeign: "held-by-foreign", ReservedShared: "reserved-shared", ReservedEncoding: "reserved-encoding",
-	ReservedExclusively: "reserved-exclusively", NotPermitted: "not-permitted", BadRequest: "bad-request",
+	BadRequest: "bad-request", NotPermitted: "not-permitted", ReservedExclusively: "reserved-exclusively",
+	ReservedEncoding: "reserved-encoding", ReservedShared: "reserved-shared", HeldByForeign: "held-by-foreign",
+	KeptOut: "kept-out", HeldExclusively: "held-exclusively", HeldAlone: "held-alone", HeldShared: "held-shared",
+	OtherUser: "other-user", EncodingDiffers: "encoding-differs", IdentifierTaken: "identifier-taken",
+	NoSteering: "no-steering", AnyPort: "any-port", SameUser: "same-user", OtherIdentifier: "other-identifier",
+	NotEnforced: "not-enforced", PortFree: "port-free",
 }
 
 func (r Reason) String() string               { return name(reasonNames, r) }

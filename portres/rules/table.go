@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+
+package rules
+
+// A table has a row for each way in which a request can be met, a column for
+// each way of asking, and the answer where they cross.
+type table struct {
+	columns []column
+	rows    []row
+}
+
+// The first row and the first column that match are taken, so each of them may
+// rely on those before it not to match.
+type column struct {
+	title string
+	match func(encounter) bool
+}
+
+type row struct {
+	title string
+	note  string // what the title does not say, for the document
+	match func(encounter) bool
+	cells []cell // one for each column
+}
+
+type cell struct {
+	outcome Outcome
+	reason  Reason
+}
+
+// cell returns the answer. The last row and the last column match everything.
+func (t *table) cell(e encounter) cell {
+	r, c := 0, 0
+	for !t.rows[r].match(e) {
+		r++
+	}
+	for !t.columns[c].match(e) {
+		c++
+	}
+	return t.rows[r].cells[c]
+}
+
+func anything(encounter) bool { return true }
