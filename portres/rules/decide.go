@@ -11,13 +11,9 @@ func Decide(s State, r Request) Decision {
 	if !r.consistent() {
 		return d
 	}
-	t := &claims
-	if r.Kind == Foreign {
-		t = &strangers
-	}
 	var strictest cell
 	for i, e := range encounters(s, r) {
-		c := t.cell(e)
+		c := e.table().cell(e)
 		if i > 0 && !c.stricter(strictest) {
 			continue
 		}
@@ -44,6 +40,13 @@ type encounter struct {
 
 	// A reservation of this port lets the asking user share it, whoever has it.
 	sharingPermitted bool
+}
+
+func (e encounter) table() *table {
+	if e.ask.Kind == Foreign {
+		return &strangers
+	}
+	return &claims
 }
 
 // encounters returns all that a request meets; where there is nothing, the one

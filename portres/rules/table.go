@@ -28,16 +28,20 @@ type cell struct {
 	reason  Reason
 }
 
-// cell returns the answer. The last row and the last column match everything.
+// locate finds the row and the column. The last ones match everything.
+func (t *table) locate(e encounter) (row, column int) {
+	for !t.rows[row].match(e) {
+		row++
+	}
+	for !t.columns[column].match(e) {
+		column++
+	}
+	return row, column
+}
+
 func (t *table) cell(e encounter) cell {
-	r, c := 0, 0
-	for !t.rows[r].match(e) {
-		r++
-	}
-	for !t.columns[c].match(e) {
-		c++
-	}
-	return t.rows[r].cells[c]
+	row, column := t.locate(e)
+	return t.rows[row].cells[column]
 }
 
 func anything(encounter) bool { return true }
