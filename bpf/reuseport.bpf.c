@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+//go:build ignore
+
 /*
  * reuseport.bpf.c - gives each datagram that reaches a shared UDP port to the process whose CIBIR
  * identifier it carries.
