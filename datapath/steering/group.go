@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+
+package steering
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/bpf"
+	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
+)
+
+const (
+	// MaxSlots is the number of slots, and so of identifiers, of a group.
+	MaxSlots = 4096
+	// MaxSockets is the number of sockets that one slot can have.
+	MaxSockets = 64
+)
+
+// Group is the steering of one shared port.
+type Group struct {
+	objects  bpf.ReuseportObjects
+	encoding cibir.Encoding
+}
+
+// Create makes the steering of a port whose identifiers are at encoding.
+//
+// It fails with an error that is [ErrUnavailable] where the kernel or the
+// privileges of the process do not allow it. It needs CAP_BPF. About 3 MB of the
+// kernel's memory belong to a group.
+func Create(encoding cibir.Encoding) (*Group, error) {
+	if err := encoding.Validate(); err != nil {
+		return nil, fmt.Errorf("steering: %w", err)
+	}
+	g := &Group{encoding: encoding}
+	err := bpf.LoadReuseportObjects(&g.objects, nil)
+	if err == nil {
+		err = g.objects.Config.Put(uint32(0), configuration(encoding))
+	}
+	if err == nil {
+		err = g.objects.Config.Freeze()
+	}
+	if err != nil {
+		g.Close()
+		return nil, refused(err)
+	}
+	return g, nil
+}
+
+func configuration(e cibir.Encoding) bpf.ReuseportConfiguration {
+	c := bpf.ReuseportConfiguration{
+		Magic:   bpf.ReuseportFormatMagicFORMAT_MAGIC,
+		Version: bpf.ReuseportFormatVersionFORMAT_VERSION,
+	}
+	c.Encoding.Length = e.Length
+	c.Encoding.SourceOffset = e.SourceOffset
+	c.Encoding.DestinationOffset = e.DestinationOffset
+	return c
+}
+
+// Encoding returns where the identifiers of the group are.
+func (g *Group) Encoding() cibir.Encoding { return g.encoding }
+
+// Attach makes the reuseport group that socket belongs to, or will when it is
+// bound, use this steering. It is enough that one socket of a group does so;
+// attached before the first is bound, no datagram is ever given to the wrong one.
+// The socket needs SO_REUSEPORT.
+func (g *Group) Attach(socket int) error {
+	err := unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_EBPF, g.objects.MsquicxdpSteer.FD())
+	return kerr.New("setsockopt", fmt.Sprintf("SO_ATTACH_REUSEPORT_EBPF, socket %d", socket), err,
+		"set SO_REUSEPORT on the socket first")
+}
+
+// Close gives the descriptors back. The kernel goes on steering while a socket
+// of the group is open.
+func (g *Group) Close() error {
+	if err := g.objects.Close(); err != nil {
+		return fmt.Errorf("steering: close: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+
+package steering
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// ErrUnavailable is what [Create] fails with, by errors.Is, where steering cannot
+// be had: see [UnavailableError].
+var ErrUnavailable = errors.New("steering by BPF cannot be had")
+
+// UnavailableError says what steering lacks. It is [ErrUnavailable].
+type UnavailableError struct {
+	Need string // what would have to be so
+	Err  error  // what the kernel refused
+}
+
+// Error implements error.
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("steering by a BPF program (SK_REUSEPORT) cannot be had: %v; it needs %s", e.Err, e.Need)
+}
+
+// Unwrap lets errors.Is compare with the errno.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// Is lets errors.Is compare with [ErrUnavailable].
+func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
+
+// refused tells a kernel that does not allow or does not know what was asked
+// from one that has run out of something.
+func refused(err error) error {
+	var rejected *ebpf.VerifierError
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return &UnavailableError{"the capability CAP_BPF, or CAP_SYS_ADMIN before Linux 5.8", err}
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &rejected):
+		return &UnavailableError{"Linux 5.2 or newer with CONFIG_BPF_SYSCALL and CONFIG_INET", err}
+	}
+	return fmt.Errorf("steering: create: %w", err)
+}
