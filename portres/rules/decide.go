@@ -34,6 +34,7 @@ func (r Request) consistent() bool {
 
 // An encounter is what a request meets: a holder, or the reservation, or neither.
 type encounter struct {
+	proto       Proto
 	ask         Request
 	holder      *Party
 	reservation *Reservation
@@ -52,17 +53,21 @@ func (e encounter) table() *table {
 // encounters returns all that a request meets; where there is nothing, the one
 // with nobody.
 func encounters(s State, r Request) []encounter {
+	nobody := encounter{proto: s.Proto, ask: r}
 	var all []encounter
-	permitted := s.Reservation != nil && s.Reservation.Permitted && !s.Reservation.Exclusive
 	for _, holder := range s.Holders {
-		all = append(all, encounter{ask: r, holder: &holder, sharingPermitted: permitted})
+		e := nobody
+		e.holder = &holder
+		e.sharingPermitted = s.Reservation != nil && s.Reservation.Permitted && !s.Reservation.Exclusive
+		all = append(all, e)
 	}
 	if s.Reservation != nil {
-		reservation := *s.Reservation
-		all = append(all, encounter{ask: r, reservation: &reservation})
+		e, reservation := nobody, *s.Reservation
+		e.reservation = &reservation
+		all = append(all, e)
 	}
 	if len(all) == 0 {
-		all = append(all, encounter{ask: r})
+		return []encounter{nobody}
 	}
 	return all
 }

@@ -16,7 +16,7 @@ const (
 	otherUser = 1001
 )
 
-var encoding = cibir.Encoding{Length: 2, SourceOffset: 9, DestinationOffset: 9}
+var encoded = cibir.Encoding{Length: 2, SourceOffset: 9, DestinationOffset: 9}
 
 func id(s string) cibir.ID {
 	id, err := cibir.ParseID(s)
@@ -42,15 +42,15 @@ var asks = []struct {
 	{"listener, XDP", Request{Party: Party{Kind: Listener, UID: user, XDP: true}}},
 	{"listener, port 0", Request{Party: Party{Kind: Listener, UID: user}, AutoPort: true}},
 	{"client, explicit port", Request{Party: Party{Kind: Client, UID: user}}},
-	{"client with CIBIR, explicit port", Request{Party: Party{Kind: Client, UID: user, ID: id("0a0b"), Encoding: encoding}}},
+	{"client with CIBIR, explicit port", Request{Party: Party{Kind: Client, UID: user, ID: id("0a0b"), Encoding: encoded}}},
 	{"client, ephemeral port", Request{Party: Party{Kind: Client, UID: user}, AutoPort: true}},
-	{"client with CIBIR, ephemeral port", Request{Party: Party{Kind: Client, UID: user, ID: id("0a0b"), Encoding: encoding}, AutoPort: true}},
-	{"CIBIR, XDP", Request{Party: Party{Kind: CIBIR, UID: user, XDP: true, ID: id("0a0b"), Encoding: encoding, Steering: true}}},
-	{"CIBIR", Request{Party: Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoding, Steering: true}}},
-	{"CIBIR, no steering", Request{Party: Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoding}}},
-	{"CIBIR, XDP, port 0", Request{Party: Party{Kind: CIBIR, UID: user, XDP: true, ID: id("0a0b"), Encoding: encoding, Steering: true}, AutoPort: true}},
-	{"CIBIR, port 0", Request{Party: Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoding, Steering: true}, AutoPort: true}},
-	{"CIBIR, no steering, port 0", Request{Party: Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoding}, AutoPort: true}},
+	{"client with CIBIR, ephemeral port", Request{Party: Party{Kind: Client, UID: user, ID: id("0a0b"), Encoding: encoded}, AutoPort: true}},
+	{"CIBIR, XDP", Request{Party: Party{Kind: CIBIR, UID: user, XDP: true, ID: id("0a0b"), Encoding: encoded, Steering: true}}},
+	{"CIBIR", Request{Party: Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoded, Steering: true}}},
+	{"CIBIR, no steering", Request{Party: Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoded}}},
+	{"CIBIR, XDP, port 0", Request{Party: Party{Kind: CIBIR, UID: user, XDP: true, ID: id("0a0b"), Encoding: encoded, Steering: true}, AutoPort: true}},
+	{"CIBIR, port 0", Request{Party: Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoded, Steering: true}, AutoPort: true}},
+	{"CIBIR, no steering, port 0", Request{Party: Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoded}, AutoPort: true}},
 	{"QTIP", Request{Party: Party{Kind: QTIP, UID: user, XDP: true}}},
 	{"QTIP, port 0", Request{Party: Party{Kind: QTIP, UID: user, XDP: true}, AutoPort: true}},
 }
@@ -113,10 +113,10 @@ reserved, exclusive, permitted; listener   : R   SRR SSR R   o   o   o   | R R o
 // situations are the rows of the matrix. A holder that is not alone on the port
 // has the tier of the others.
 var situations = map[string]State{
-	"free": {},
+	"free": held(),
 	// The rules see neither: their locks and sockets are gone, or elsewhere.
-	"crashed holder":          {},
-	"other network namespace": {},
+	"crashed holder":          held(),
+	"other network namespace": held(),
 
 	"foreign":                          held(Party{UID: user}),
 	"foreign, other uid":               held(Party{UID: otherUser}),
@@ -131,8 +131,8 @@ var situations = map[string]State{
 	"client":                   held(Party{Kind: Client, UID: user}),
 	"client, other datapath":   held(Party{Kind: Client, UID: user, SameProcess: true}),
 
-	"CIBIR, serves alone":                       held(Party{Kind: CIBIR, UID: user, ID: id("0c0d"), Encoding: encoding, Alone: true}),
-	"CIBIR, serves alone, same identifier":      held(Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoding, Alone: true}),
+	"CIBIR, serves alone":                       held(Party{Kind: CIBIR, UID: user, ID: id("0c0d"), Encoding: encoded, Alone: true}),
+	"CIBIR, serves alone, same identifier":      held(Party{Kind: CIBIR, UID: user, ID: id("0a0b"), Encoding: encoded, Alone: true}),
 	"CIBIR, same identifier":                    held(member(user, "0a0b")),
 	"CIBIR, same identifier, XDP":               held(xdp(member(user, "0a0b"))),
 	"CIBIR, same identifier, other uid":         held(member(otherUser, "0a0b")),
@@ -149,12 +149,12 @@ var situations = map[string]State{
 
 	"reserved, exclusive, permitted":           reserved(Reservation{Exclusive: true, Permitted: true}),
 	"reserved, exclusive, not permitted":       reserved(Reservation{Exclusive: true}),
-	"reserved, shared, permitted":              reserved(Reservation{Encoding: encoding, Permitted: true}),
+	"reserved, shared, permitted":              reserved(Reservation{Encoding: encoded, Permitted: true}),
 	"reserved, shared, another encoding":       reserved(Reservation{Encoding: cibir.Encoding{Length: 2}, Permitted: true}),
-	"reserved, shared, not permitted":          reserved(Reservation{Encoding: encoding}),
-	"reserved, shared, permitted; CIBIR":       reserved(Reservation{Encoding: encoding, Permitted: true}, member(user, "0c0d")),
-	"reserved, shared, permitted; other uid's": reserved(Reservation{Encoding: encoding, Permitted: true}, member(otherUser, "0c0d")),
-	"reserved, shared, not permitted; CIBIR":   reserved(Reservation{Encoding: encoding}, member(user, "0c0d")),
+	"reserved, shared, not permitted":          reserved(Reservation{Encoding: encoded}),
+	"reserved, shared, permitted; CIBIR":       reserved(Reservation{Encoding: encoded, Permitted: true}, member(user, "0c0d")),
+	"reserved, shared, permitted; other uid's": reserved(Reservation{Encoding: encoded, Permitted: true}, member(otherUser, "0c0d")),
+	"reserved, shared, not permitted; CIBIR":   reserved(Reservation{Encoding: encoded}, member(user, "0c0d")),
 	"reserved, exclusive, permitted; listener": reserved(Reservation{Exclusive: true, Permitted: true}, Party{Kind: Listener, UID: user}),
 }
 
@@ -167,7 +167,7 @@ func reserved(r Reservation, holders ...Party) State {
 }
 
 func member(uid uint32, identifier string) Party {
-	return Party{Kind: CIBIR, UID: uid, ID: id(identifier), Encoding: encoding}
+	return Party{Kind: CIBIR, UID: uid, ID: id(identifier), Encoding: encoded}
 }
 
 func xdp(p Party) Party           { p.XDP = true; return p }

@@ -34,7 +34,7 @@ var sentences = map[cell]string{
 	no(OtherUser):       "{port} is shared by CIBIR listeners of another user than {uid}, one of them {holder}: choose another port, or have the administrator reserve it for sharing by both users",
 	no(EncodingDiffers): "{port} is shared by CIBIR listeners whose encoding is not {encoding}, one of them {holder}: use their encoding, or choose another port",
 	no(IdentifierTaken): "{port} is shared by CIBIR listeners, and identifier {id} is taken by {holder}: choose another identifier",
-	no(NoSteering):      "{port} is {taken}, and {asker} cannot share it, since it has no steering ({steering})",
+	no(NoSteering):      "{port} is {taken}, and {asker} has no steering to share it: give it that ({steering}), or choose another port",
 }
 
 const steering = "BPF needs root or CAP_BPF"
@@ -80,7 +80,7 @@ var kinds = []string{
 // what says what somebody is.
 func (p Party) what() string {
 	s := name(kinds, p.Kind)
-	if p.Kind == CIBIR {
+	if p.Kind == CIBIR && p.ID.Len() != 0 {
 		s += " with identifier " + p.ID.String()
 	}
 	return s

@@ -42,8 +42,9 @@ var (
 )
 
 // sameReusePort is what the kernel asks for to let a socket in beside another.
+// For port 0 it considers that of UDP sockets only.
 func sameReusePort(e encounter) bool {
-	return e.ask.ReusePort && (e.holder == nil || e.holder.UID == e.ask.UID)
+	return e.ask.ReusePort && (e.holder == nil || e.holder.UID == e.ask.UID) && (e.proto == UDP || !e.ask.AutoPort)
 }
 
 func isPlainSocket(e encounter) bool {
