@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+
+package bpf
+
+//go:generate go tool bpf2go -cc clang-14 -target bpfel -cflags "-Wall -Wextra -Werror -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include/aarch64-linux-gnu" Bind bind.bpf.c
+//go:generate sed -i "1i // SPDX-License-Identifier: MIT\\n" bind_bpfel.go
