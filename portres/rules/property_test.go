@@ -12,13 +12,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-// From few values, so that they meet.
+// From few values, so that they meet, and those most often that can share.
 var (
-	uids      = rapid.SampledFrom([]uint32{0, user, otherUser})
-	encodings = rapid.SampledFrom([]cibir.Encoding{encoded, {Length: 2}, {Length: 1}})
+	kinds     = rapid.SampledFrom([]Kind{Foreign, Listener, Client, QTIP, CIBIR, CIBIR, CIBIR, CIBIR})
+	uids      = rapid.SampledFrom([]uint32{user, user, user, otherUser, 0})
+	encodings = rapid.SampledFrom([]cibir.Encoding{{Length: 1}, {Length: 1}, {Length: 1}, {Length: 1, SourceOffset: 1}, {Length: 2}})
+	mostly    = rapid.SampledFrom([]bool{true, true, true, false})
 	parties   = rapid.Custom(func(t *rapid.T) Party {
 		p := Party{
-			Kind:        Kind(rapid.IntRange(int(Foreign), int(QTIP)).Draw(t, "kind")),
+			Kind:        kinds.Draw(t, "kind"),
 			XDP:         rapid.Bool().Draw(t, "xdp"),
 			UID:         uids.Draw(t, "uid"),
 			SameProcess: rapid.Bool().Draw(t, "same process"),
@@ -30,20 +32,20 @@ var (
 			p.DeviceBound = rapid.Bool().Draw(t, "device")
 		case CIBIR:
 			p.Encoding = encodings.Draw(t, "encoding")
-			b := rapid.SliceOfN(rapid.ByteRange(0, 2), int(p.Encoding.Length), int(p.Encoding.Length)).Draw(t, "id")
+			b := rapid.SliceOfN(rapid.ByteRange(0, 3), int(p.Encoding.Length), int(p.Encoding.Length)).Draw(t, "id")
 			p.ID, _ = cibir.NewID(b)
-			p.Steering = rapid.Bool().Draw(t, "steering")
+			p.Steering = mostly.Draw(t, "steering")
 		}
 		return p
 	})
 	requests = rapid.Custom(func(t *rapid.T) Request {
-		return Request{parties.Draw(t, "asker"), rapid.Bool().Draw(t, "port 0")}
+		return Request{parties.Draw(t, "asker"), !mostly.Draw(t, "this port")}
 	})
 	reservations = rapid.Custom(func(t *rapid.T) *Reservation {
 		return &Reservation{
-			Exclusive: rapid.Bool().Draw(t, "exclusive"),
+			Exclusive: !mostly.Draw(t, "shared"),
 			Encoding:  encodings.Draw(t, "encoding"),
-			Permitted: rapid.Bool().Draw(t, "permitted"),
+			Permitted: mostly.Draw(t, "permitted"),
 			Enforced:  rapid.Bool().Draw(t, "enforced"),
 		}
 	})
@@ -73,20 +75,25 @@ func TestHistoriesKeepTheRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := State{Proto: protos.Draw(t, "proto"), Port: 4433}
 		sharedByUsers := false // a reservation has let users in beside each other
-		t.Repeat(map[string]func(*rapid.T){
-			"ask": func(t *rapid.T) {
-				r := requests.Filter(func(r Request) bool { return r.Kind != Foreign }).Draw(t, "request")
-				switch Decide(s, r).Outcome {
-				case ServesAlone:
-					r.Alone = true
-				case Granted, Opens:
-				case Joins:
-					sharedByUsers = sharedByUsers || s.Reservation != nil
-				default:
-					return
-				}
+		ask := func(t *rapid.T) {
+			r := requests.Draw(t, "request")
+			switch Decide(s, r).Outcome {
+			case ServesAlone:
+				r.Alone = true
+			case Granted, Opens:
+			case Joins:
+				sharedByUsers = sharedByUsers || s.Reservation != nil
+			default:
+				return
+			}
+			if r.Kind != Foreign {
 				s.Holders = append(s.Holders, r.Party)
-			},
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"ask":       ask,
+			"ask again": ask,
+			"ask more":  ask,
 			"die": func(t *rapid.T) {
 				if n := len(s.Holders); n != 0 {
 					i := rapid.IntRange(0, n-1).Draw(t, "who")
@@ -96,7 +103,7 @@ func TestHistoriesKeepTheRule(t *testing.T) {
 			},
 			"reserve": func(t *rapid.T) {
 				s.Reservation = nil
-				if rapid.Bool().Draw(t, "reserved") {
+				if !mostly.Draw(t, "free") {
 					s.Reservation = reservations.Draw(t, "reservation")
 				}
 			},

@@ -69,7 +69,7 @@ func (d Decision) port() string {
 	return fmt.Sprintf("%s port %d", proto, d.Port)
 }
 
-var kinds = []string{
+var whats = []string{
 	Foreign:  "a foreign program",
 	Listener: "a MsQuic listener",
 	Client:   "a MsQuic client",
@@ -79,7 +79,7 @@ var kinds = []string{
 
 // what says what somebody is.
 func (p Party) what() string {
-	s := name(kinds, p.Kind)
+	s := name(whats, p.Kind)
 	if p.Kind == CIBIR && p.ID.Len() != 0 {
 		s += " with identifier " + p.ID.String()
 	}
