@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+//go:build ignore
+
 /*
  * bind.bpf.c - keeps reserved ports for the users that an administrator permits.
  *
