@@ -13,3 +13,5 @@
 //
 // Nothing here does I/O.
 package rules
+
+//go:generate go test -run ^TestDocument$ -update .

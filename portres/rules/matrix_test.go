@@ -3,8 +3,11 @@
 package rules
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/msquicxdp/msquicxdp/cibir"
 	"golang.org/x/sys/unix"
@@ -26,11 +29,13 @@ func id(s string) cibir.ID {
 	return id
 }
 
-// The columns of the matrix.
-var asks = []struct {
+type ask struct {
 	name string
 	Request
-}{
+}
+
+// The columns of the matrix.
+var asks = []ask{
 	{"foreign bind", Request{Party: Party{UID: user}}},
 	{"foreign bind, SO_REUSEPORT", Request{Party: Party{UID: user, ReusePort: true}}},
 	{"foreign bind, SO_REUSEPORT, on an interface", Request{Party: Party{UID: user, ReusePort: true, DeviceBound: true}}},
@@ -54,6 +59,8 @@ var asks = []struct {
 	{"QTIP", Request{Party: Party{Kind: QTIP, UID: user, XDP: true}}},
 	{"QTIP, port 0", Request{Party: Party{Kind: QTIP, UID: user, XDP: true}, AutoPort: true}},
 }
+
+var badRequest = ask{"CIBIR without identifier", Request{Party: Party{Kind: CIBIR, UID: user}}}
 
 // matrix has a line for each situation and a field for each of asks, in their
 // order: the foreign ones | listeners | clients | CIBIR, CIBIR port 0 | QTIP.
@@ -209,6 +216,31 @@ func byTier(s State) (all []State) {
 		all = append(all, v)
 	}
 	return all
+}
+
+// everyState returns all situations in all variants, always in the same order.
+// All is known of the holders.
+func everyState() (all []State) {
+	for _, name := range slices.Sorted(maps.Keys(situations)) {
+		s := situations[name]
+		s.Holders = nil
+		for _, p := range situations[name].Holders {
+			s.Holders = append(s.Holders, known(p))
+		}
+		all = append(all, byTier(s)...)
+		if s.Reservation != nil {
+			all = append(all, byEnforcement(s)...)
+		}
+	}
+	return all
+}
+
+// known is a holder of which all is known.
+func known(p Party) Party {
+	p.Process = 4711
+	p.Program = "server"
+	p.Since = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	return p
 }
 
 func TestMatrix(t *testing.T) {

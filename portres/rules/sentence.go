@@ -30,10 +30,10 @@ var sentences = map[cell]string{
 	keptOut:             "{port} is held by {holder}: the kernel keeps {asker} off it",
 	no(HeldExclusively): "{port} is held exclusively by {holder}: stop that, or choose another port",
 	no(HeldAlone):       "{port} is served by {holder}, which shares it with nobody, since it has no steering: give it that ({steering}) and start it again, or choose another port",
-	no(HeldShared):      "{port} is shared by CIBIR listeners, one of them {holder}, and {asker} cannot share: choose another port",
-	no(OtherUser):       "{port} is shared by CIBIR listeners of another user than {uid}, one of them {holder}: choose another port, or have the administrator reserve it for sharing by both users",
-	no(EncodingDiffers): "{port} is shared by CIBIR listeners whose encoding is not {encoding}, one of them {holder}: use their encoding, or choose another port",
-	no(IdentifierTaken): "{port} is shared by CIBIR listeners, and identifier {id} is taken by {holder}: choose another identifier",
+	no(HeldShared):      "{port} is shared by {holder}, and {asker} cannot share: choose another port",
+	no(OtherUser):       "{port} is shared by {holder}, and not with {uid}: choose another port, or have the administrator reserve it for sharing by both users",
+	no(EncodingDiffers): "{port} is shared by {holder}, and not with encoding {encoding}: use the same encoding, or choose another port",
+	no(IdentifierTaken): "{port} is shared by {holder}, which has the identifier that is asked for: choose another identifier",
 	no(NoSteering):      "{port} is {taken}, and {asker} has no steering to share it: give it that ({steering}), or choose another port",
 }
 
@@ -47,7 +47,6 @@ func (d Decision) Sentence() string {
 		"{port}", d.port(),
 		"{asker}", d.Asker.what(),
 		"{uid}", fmt.Sprintf("uid %d", d.Asker.UID),
-		"{id}", d.Asker.ID.String(),
 		"{encoding}", d.Asker.Encoding.String(),
 		"{steering}", steering,
 	}

@@ -8,11 +8,11 @@ package rules
 var strangers = table{
 	columns: []column{
 		{"bind", func(e encounter) bool { return !sameReusePort(e) && !e.ask.AutoPort }},
-		{"… to port 0", func(e encounter) bool { return !sameReusePort(e) }},
-		{"bind, SO_REUSEPORT, same user", func(e encounter) bool { return !e.ask.DeviceBound && !e.ask.AutoPort }},
-		{"… to port 0", func(e encounter) bool { return !e.ask.DeviceBound }},
-		{"the same, bound to an interface", func(e encounter) bool { return !e.ask.AutoPort }},
-		{"… to port 0", anything},
+		{"to port 0", func(e encounter) bool { return !sameReusePort(e) }},
+		{"bind with SO_REUSEPORT, same user", func(e encounter) bool { return !e.ask.DeviceBound && !e.ask.AutoPort }},
+		{"to port 0", func(e encounter) bool { return !e.ask.DeviceBound }},
+		{"the same, on an interface", func(e encounter) bool { return !e.ask.AutoPort }},
+		{"to port 0", anything},
 	},
 	rows: []row{
 		{"nobody", "", isNobody, []cell{granted, granted, granted, granted, granted, granted}},
@@ -26,11 +26,11 @@ var strangers = table{
 		{"a listener of ours, guarded", "", isTier(Guarded), []cell{keptOut, other, keptOut, other, shares, shares}},
 		{"a listener of ours, owned", "", isHolder, []cell{keptOut, other, keptOut, other, keptOut, other}},
 
-		{"a reservation, for its user", "",
+		{"a reservation that permits the user", "",
 			isPermitted, []cell{granted, other, granted, other, granted, other}},
-		{"a reservation, for others, enforced", "",
+		{"a reservation for others, enforced", "",
 			isEnforced, []cell{no(NotPermitted), other, no(NotPermitted), other, no(NotPermitted), other}},
-		{"a reservation, for others, not enforced", "",
+		{"a reservation for others, not enforced", "",
 			anything, []cell{unenforced, other, unenforced, other, unenforced, other}},
 	},
 }

@@ -11,18 +11,12 @@ func TestTablesAreComplete(t *testing.T) {
 		table *table
 	}{{"claims", &claims}, {"strangers", &strangers}} {
 		reached := map[[2]int]bool{}
-		for _, state := range situations {
-			all := byTier(state)
-			if state.Reservation != nil {
-				all = append(all, byEnforcement(state)...)
-			}
-			for _, s := range all {
-				for _, ask := range asks {
-					for _, e := range encounters(s, ask.Request) {
-						if e.table() == test.table {
-							row, column := test.table.locate(e)
-							reached[[2]int{row, column}] = true
-						}
+		for _, s := range everyState() {
+			for _, ask := range asks {
+				for _, e := range encounters(s, ask.Request) {
+					if e.table() == test.table {
+						row, column := test.table.locate(e)
+						reached[[2]int{row, column}] = true
 					}
 				}
 			}
