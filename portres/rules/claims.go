@@ -20,7 +20,7 @@ var claims = table{
 		{"a foreign socket", "of any user, with or without SO_REUSEPORT",
 			isForeign, []cell{no(HeldByForeign), other, no(HeldByForeign), other, no(HeldByForeign), other}},
 		{"a CIBIR listener that serves alone", "",
-			isAlone, []cell{no(HeldAlone), other, no(HeldAlone), other, no(HeldAlone), other}},
+			isAlone, []cell{no(HeldExclusively), other, no(HeldAlone), other, no(HeldAlone), other}},
 		{"a listener, client or QTIP listener", "",
 			isExclusive, []cell{no(HeldExclusively), other, no(HeldExclusively), other, no(HeldExclusively), other}},
 

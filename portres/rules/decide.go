@@ -2,25 +2,20 @@
 
 package rules
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // Decide answers a request for a port. The order of the holders changes neither
 // outcome nor reason.
 func Decide(s State, r Request) Decision {
 	d := Decision{Reason: BadRequest, Proto: s.Proto, Port: s.Port, Asker: r}
-	if !r.consistent() {
-		return d
-	}
-	var strictest cell
-	for i, e := range encounters(s, r) {
-		c := e.table().cell(e)
-		if i > 0 && !c.stricter(strictest) {
-			continue
-		}
-		strictest = c
+	if r.consistent() {
+		e := slices.MinFunc(encounters(s, r), stricter)
+		d.Outcome, d.Reason = e.answer().outcome, e.answer().reason
 		d.Holder, d.Reservation = e.holder, e.reservation
 	}
-	d.Outcome, d.Reason = strictest.outcome, strictest.reason
 	return d
 }
 
@@ -41,13 +36,6 @@ type encounter struct {
 
 	// A reservation of this port lets the asking user share it, whoever has it.
 	sharingPermitted bool
-}
-
-func (e encounter) table() *table {
-	if e.ask.Kind == Foreign {
-		return &strangers
-	}
-	return &claims
 }
 
 // encounters returns all that a request meets; where there is nothing, the one
@@ -72,7 +60,23 @@ func encounters(s State, r Request) []encounter {
 	return all
 }
 
-// stricter orders cells: outcomes and reasons are numbered by strictness.
-func (c cell) stricter(than cell) bool {
-	return cmp.Or(cmp.Compare(c.outcome, than.outcome), cmp.Compare(c.reason, than.reason)) < 0
+func (e encounter) table() *table {
+	if e.ask.Kind == Foreign {
+		return &strangers
+	}
+	return &claims
+}
+
+// answer looks into the table.
+func (e encounter) answer() cell {
+	t := e.table()
+	row, column := t.locate(e)
+	return t.rows[row].cells[column]
+}
+
+// stricter orders encounters by their answers. Outcomes and reasons are
+// numbered by strictness.
+func stricter(a, b encounter) int {
+	one, other := a.answer(), b.answer()
+	return cmp.Or(cmp.Compare(one.outcome, other.outcome), cmp.Compare(one.reason, other.reason))
 }

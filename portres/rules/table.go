@@ -2,15 +2,14 @@
 
 package rules
 
-// A table has a row for each way in which a request can be met, a column for
-// each way of asking, and the answer where they cross.
+// A table has a row for each thing that a request can meet, a column for each
+// way of asking, and the answer where they cross. The first row and the first
+// column that match are taken, so each may rely on those before it not to.
 type table struct {
 	columns []column
 	rows    []row
 }
 
-// The first row and the first column that match are taken, so each of them may
-// rely on those before it not to match.
 type column struct {
 	title string
 	match func(encounter) bool
@@ -37,11 +36,6 @@ func (t *table) locate(e encounter) (row, column int) {
 		column++
 	}
 	return row, column
-}
-
-func (t *table) cell(e encounter) cell {
-	row, column := t.locate(e)
-	return t.rows[row].cells[column]
 }
 
 func anything(encounter) bool { return true }
