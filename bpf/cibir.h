@@ -26,6 +26,12 @@
 /* Loops and calls cost instructions in the verifier, and old kernels allow no calls at all. */
 #define CIBIR_INLINE static inline __attribute__((always_inline))
 
+/*
+ * The verifier must see the bounds of a length in the register from which it is used. The compiler, which
+ * has seen them checked, would leave a second check out: this makes it forget what it knows of a variable.
+ */
+#define CIBIR_FORGET(variable) __asm__ volatile("" : "+r"(variable))
+
 enum {
     CIBIR_MAX_ID = 20,
     CIBIR_MAX_CONNECTION_ID = 255,
@@ -93,7 +99,8 @@ CIBIR_INLINE enum cibir_verdict cibir_source(
 CIBIR_INLINE enum cibir_verdict cibir_find(
     void *packet, __u32 length, const struct cibir_encoding *e, struct cibir_id *id)
 {
-    __u8 first, source_length, n = e->length;
+    __u8 first, source_length;
+    __u64 n = e->length; /* as wide as a register, which is what the verifier knows bounds of */
     __u32 at;
 
     __builtin_memset(id, 0, sizeof(*id));
@@ -110,9 +117,15 @@ CIBIR_INLINE enum cibir_verdict cibir_find(
     } else {
         at = 1 + e->destination_offset;
     }
-    if (CIBIR_LOAD(packet, at, id->bytes, n))
+    CIBIR_FORGET(n);
+    if (n > CIBIR_MAX_ID)
+        return CIBIR_NO_IDENTIFIER;
+    CIBIR_FORGET(n); /* or it would make one comparison of the two, with another register */
+    if (n < 1)
+        return CIBIR_NO_IDENTIFIER;
+    if (CIBIR_LOAD(packet, at, id->bytes, (__u32)n))
         return CIBIR_TOO_SHORT;
-    id->length = n;
+    id->length = (__u8)n;
     return CIBIR_FOUND;
 }
 

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+
+package steering
+
+const memberEnv = "STEERING_TEST_MEMBER"
+
+func memberMain() {}
