@@ -143,27 +143,28 @@ func TestAnotherHolderMakesItOnlyStricter(t *testing.T) {
 }
 
 func TestOrderOfHoldersDoesNotMatter(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s, r := states.Draw(t, "state"), requests.Draw(t, "request")
-		one := Decide(s, r)
+	wantNoDifference(t, func(t *rapid.T, s *State, _ *Request) {
 		s.Holders = rapid.Permutation(s.Holders).Draw(t, "order")
-		if other := Decide(s, r); one.Outcome != other.Outcome || one.Reason != other.Reason {
-			t.Fatalf("%v %v became %v %v", one.Outcome, one.Reason, other.Outcome, other.Reason)
-		}
 	})
 }
 
 func TestXDPAndProcessDoNotMatter(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s, r := states.Draw(t, "state"), requests.Draw(t, "request")
-		one := Decide(s, r)
+	wantNoDifference(t, func(_ *rapid.T, s *State, r *Request) {
 		r.XDP = !r.XDP
 		for i := range s.Holders {
 			s.Holders[i].XDP = !s.Holders[i].XDP
 			s.Holders[i].SameProcess = !s.Holders[i].SameProcess
 		}
-		if other := Decide(s, r); one.Outcome != other.Outcome || one.Reason != other.Reason {
-			t.Fatalf("%v %v became %v %v", one.Outcome, one.Reason, other.Outcome, other.Reason)
+	})
+}
+
+func wantNoDifference(t *testing.T, change func(*rapid.T, *State, *Request)) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, r := states.Draw(t, "state"), requests.Draw(t, "request")
+		before := Decide(s, r)
+		change(t, &s, &r)
+		if after := Decide(s, r); after.Outcome != before.Outcome || after.Reason != before.Reason {
+			t.Fatalf("%v %v became %v %v", before.Outcome, before.Reason, after.Outcome, after.Reason)
 		}
 	})
 }
