@@ -58,7 +58,7 @@ func TestDropped(t *testing.T) {
 	p := newPort(t, usual)
 	id := identifier(usual.Length, 1)
 	fds := p.publish(5, id, 2)
-	none := cibir.Encoding{Length: usual.Length - 1, SourceOffset: usual.SourceOffset - 1}
+	end := usual.SourceOffset + usual.Length
 	for _, test := range []struct {
 		name     string
 		want     Counters
@@ -70,7 +70,9 @@ func TestDropped(t *testing.T) {
 		{"nobody's identifier", Counters{UnknownIdentifier: 1}, short(usual, identifier(usual.Length, 2))},
 		{"one that is longer with a zero", Counters{UnknownIdentifier: 1}, short(usual, identifier(usual.Length, 1<<8))},
 		{"identifier in the other place, short", Counters{UnknownIdentifier: 1}, short(cibir.Encoding{DestinationOffset: 3}, id)},
-		{"short source connection ID", Counters{NoIdentifier: 1}, long(none, identifier(none.Length, 0))[:25]},
+		{"no source connection ID", Counters{NoIdentifier: 1}, header(nil)},
+		{"one that ends within the identifier", Counters{NoIdentifier: 1}, header(filler(end - 1))},
+		{"nobody's identifier, long", Counters{UnknownIdentifier: 1}, header(filler(end))},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p.t = t

@@ -63,10 +63,13 @@ func configuration(e cibir.Encoding) bpf.ReuseportConfiguration {
 // Encoding returns where the identifiers of the group are.
 func (g *Group) Encoding() cibir.Encoding { return g.encoding }
 
-// Attach makes the reuseport group that socket belongs to, or will when it is
-// bound, use this steering. It is enough that one socket of a group does so;
-// attached before the first is bound, no datagram is ever given to the wrong one.
-// The socket needs SO_REUSEPORT.
+// Attach makes the reuseport group of socket use this steering. It is enough that
+// one socket of a group does so, once; to do it again changes nothing. The socket
+// needs SO_REUSEPORT.
+//
+// Attach the first socket of a port before it is bound, and no datagram is ever
+// given to the wrong one. A socket that joins others must be bound first: the
+// kernel refuses to bind one that has a program already, with EADDRINUSE.
 func (g *Group) Attach(socket int) error {
 	err := unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_EBPF, g.objects.MsquicxdpSteer.FD())
 	return kerr.New("setsockopt", fmt.Sprintf("SO_ATTACH_REUSEPORT_EBPF, socket %d", socket), err,

@@ -33,12 +33,11 @@ func TestMain(m *testing.M) {
 
 // port is a shared port in a network namespace of its own, and a client of it.
 type port struct {
-	t        testing.TB
-	ns       *netnstest.NS
-	g        *Group
-	attached bool
-	v4, v6   int          // the client
-	open     map[int]bool // sockets that the test made and has not closed
+	t      testing.TB
+	ns     *netnstest.NS
+	g      *Group
+	v4, v6 int          // the client
+	open   map[int]bool // sockets that the test made and has not closed
 }
 
 // newPort also checks that the test leaks no descriptor.
@@ -99,22 +98,20 @@ func (p *port) close(fds ...int) {
 	}
 }
 
-// sockets makes n sockets of the group. The first attaches the steering, before it is bound.
+// sockets makes n sockets of the group, each of which attaches the steering: it may be the only one.
 func (p *port) sockets(n int) []int {
 	p.t.Helper()
 	fds := make([]int, n)
 	for i := range fds {
 		fds[i] = p.unbound(unix.AF_INET6)
-		if err := join(fds[i]); err != nil {
-			p.t.Fatal(err)
+		err := join(fds[i])
+		if err == nil {
+			err = unix.Bind(fds[i], &unix.SockaddrInet6{Port: number})
 		}
-		if !p.attached {
-			if err := p.g.Attach(fds[i]); err != nil {
-				p.t.Fatal(err)
-			}
-			p.attached = true
+		if err == nil {
+			err = p.g.Attach(fds[i])
 		}
-		if err := unix.Bind(fds[i], &unix.SockaddrInet6{Port: number}); err != nil {
+		if err != nil {
 			p.t.Fatal(err)
 		}
 	}
@@ -260,7 +257,7 @@ func (p *port) readable() int {
 	}
 }
 
-// wantSilence fails if a socket has a datagram. Once it is counted it is there, or never.
+// wantSilence fails if a socket has a datagram.
 func (p *port) wantSilence() {
 	p.t.Helper()
 	list := p.pollList()
@@ -274,21 +271,30 @@ func (p *port) wantSilence() {
 	}
 }
 
+// receive waits for a datagram at a socket: it is counted a moment before it is there.
 func (p *port) receive(fd int) []byte {
 	p.t.Helper()
 	b := make([]byte, 1<<16)
-	n, _, err := unix.Recvfrom(fd, b, 0)
-	if err != nil {
-		p.t.Errorf("receive from socket %d: %v", fd, err)
-		return nil
+	for deadline := time.Now().Add(limit); ; {
+		n, _, err := unix.Recvfrom(fd, b, 0)
+		if err == nil {
+			return b[:n]
+		}
+		if err != unix.EAGAIN || time.Now().After(deadline) {
+			p.t.Fatalf("receive from socket %d: %v", fd, err)
+		}
+		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(limit.Milliseconds()))
 	}
-	return b[:n]
 }
 
 // long and short make a datagram with an identifier where e has it.
 func long(e cibir.Encoding, id cibir.ID) []byte {
 	source := slices.Concat(filler(e.SourceOffset), id.Bytes(), []byte{0xee, 0xee})
-	source = source[:min(len(source), 255)]
+	return header(source[:min(len(source), 255)])
+}
+
+// header makes a datagram with this source connection ID.
+func header(source []byte) []byte {
 	return slices.Concat([]byte{0xc0, 0, 0, 0, 1, 8}, filler(8), []byte{byte(len(source))}, source, []byte("payload"))
 }
 

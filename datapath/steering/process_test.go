@@ -2,6 +2,212 @@
 
 package steering
 
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/cibir"
+)
+
+// memberEnv makes the test program play a member: "SLOT IDENTIFIER SOCKETS".
 const memberEnv = "STEERING_TEST_MEMBER"
 
-func memberMain() {}
+// memberMain adopts the group that it finds behind the standard descriptors,
+// publishes, says so, and answers every datagram with its identifier and the
+// datagram, until its standard input ends.
+func memberMain() {
+	if err := member(os.Getenv(memberEnv)); err != nil {
+		fmt.Fprintln(os.Stderr, "member:", err)
+		os.Exit(1)
+	}
+}
+
+func member(what string) error {
+	var slot uint32
+	var text string
+	var n int
+	if _, err := fmt.Sscan(what, &slot, &text, &n); err != nil {
+		return err
+	}
+	id, err := cibir.ParseID(text)
+	if err != nil {
+		return err
+	}
+	g, err := Adopt(FDs{3, 4, 5, 6, 7, 8, 9})
+	if err != nil {
+		return err
+	}
+	fds, err := memberSockets(g, n)
+	if err != nil {
+		return err
+	}
+	if err := g.Publish(slot, id, fds); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	return answer(id, fds)
+}
+
+func memberSockets(g *Group, n int) (fds []int, err error) {
+	for range n {
+		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = join(fd)
+		}
+		if err == nil {
+			err = unix.Bind(fd, &unix.SockaddrInet6{Port: number})
+		}
+		if err == nil {
+			err = g.Attach(fd)
+		}
+		if err != nil {
+			return nil, err
+		}
+		fds = append(fds, fd)
+	}
+	return fds, nil
+}
+
+func answer(id cibir.ID, fds []int) error {
+	list := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}}
+	for _, fd := range fds {
+		list = append(list, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	b := make([]byte, 1<<16)
+	for {
+		if _, err := unix.Poll(list, -1); err != nil && err != unix.EINTR {
+			return err
+		}
+		if list[0].Revents != 0 {
+			return nil
+		}
+		for _, f := range list[1:] {
+			if f.Revents == 0 {
+				continue
+			}
+			n, from, err := unix.Recvfrom(int(f.Fd), b, 0)
+			if err == nil {
+				err = unix.Sendto(int(f.Fd), slices.Concat(id.Bytes(), b[:n]), 0, from)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// process is a member in a process of its own.
+type process struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	stdin io.Closer
+	dead  bool
+}
+
+// start starts a member in the namespace and waits until it has published.
+func (p *port) start(t *testing.T, slot uint32, id cibir.ID) *process {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %s 2", memberEnv, slot, id))
+	cmd.Stderr = t.Output()
+	for _, fd := range p.g.FDs() {
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := os.NewFile(uintptr(dup), "")
+		defer file.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The child is cloned from this thread, hence in its namespace.
+	p.ns.Do(t, cmd.Start)
+	m := &process{t: t, cmd: cmd, stdin: stdin}
+	t.Cleanup(m.kill)
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); strings.TrimSpace(line) != "ready" {
+		t.Fatalf("the member said %q, %v", line, err)
+	}
+	return m
+}
+
+// kill kills the process and waits until it is gone.
+func (m *process) kill() {
+	if !m.dead {
+		m.dead = true
+		m.cmd.Process.Kill()
+		m.cmd.Wait()
+		m.stdin.Close()
+	}
+}
+
+// wantAnswers sends datagrams of all kinds, and fails unless the process with the identifier answers each.
+func (p *port) wantAnswers(id cibir.ID) {
+	p.t.Helper()
+	for _, datagram := range [][]byte{long(usual, id), short(usual, id)} {
+		for family, client := range map[string]int{"v4": p.v4, "v6": p.v6} {
+			if c := p.judge(family, datagram); c != (Counters{Delivered: 1}) {
+				p.t.Errorf("identifier %v over %s: %+v", id, family, c)
+			} else if got := p.receive(client); !slices.Equal(got, slices.Concat(id.Bytes(), datagram)) {
+				p.t.Errorf("identifier %v over %s was answered by %x", id, family, head(got))
+			}
+		}
+	}
+}
+
+func TestProcesses(t *testing.T) {
+	p := newPort(t, usual)
+	var ids []cibir.ID
+	var members []*process
+	for i := range 3 {
+		ids = append(ids, identifier(usual.Length, 0x100+i))
+		members = append(members, p.start(t, uint32(10*i), ids[i]))
+	}
+	for _, id := range ids {
+		p.wantAnswers(id)
+	}
+
+	members[1].kill()
+	p.wantDropped(Counters{DeadMember: 1}, long(usual, ids[1]))
+	p.wantDropped(Counters{DeadMember: 1}, short(usual, ids[1]))
+	p.wantAnswers(ids[0])
+	p.wantAnswers(ids[2])
+
+	members[1] = p.start(t, 10, ids[1]) // the same again
+	p.wantAnswers(ids[1])
+
+	members[1].kill()
+	members[1] = p.start(t, 4000, ids[1]) // in another slot
+	p.wantAnswers(ids[1])
+
+	fresh := identifier(usual.Length, 0x200)
+	p.start(t, 10, fresh) // the slot that it had, for somebody else
+	p.wantAnswers(fresh)
+	p.wantAnswers(ids[1])
+
+	members[1].kill()
+	other := identifier(usual.Length, 0x201)
+	p.start(t, 4000, other) // a slot whose identifier nobody takes up again
+	p.wantAnswers(other)
+	p.wantDropped(Counters{UnknownIdentifier: 1}, short(usual, ids[1]))
+
+	for _, m := range members {
+		m.kill()
+	}
+	p.wantDropped(Counters{DeadMember: 1}, short(usual, ids[0]))
+	p.wantAnswers(fresh)
+}
