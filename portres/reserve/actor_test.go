@@ -18,8 +18,12 @@ const (
 
 // actors are what such a process can do. Each sits beside its test.
 var actors = map[string]func(words string) error{
-	"change": actChange,
-	"create": actCreate,
+	"apply":          actApply,
+	"apply and hang": actApplyAndHang,
+	"apply stopped":  actApplyStopped,
+	"change":         actChange,
+	"create":         actCreate,
+	"probe":          actProbe,
 }
 
 // act runs an actor and returns the exit status of its process.

@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	fileMode = 0o644 // all may read what is reserved
-	dirMode  = 0o755
+	publicFile    = 0o644
+	privateFile   = 0o600
+	publicFolder  = 0o755
+	privateFolder = 0o700
 
 	// maxContent bounds what is read, in bytes: beyond any honest store.
 	maxContent = 64 << 20
@@ -87,11 +89,11 @@ func trust(f *os.File, kind uint32) error {
 // folder is an open directory in which files are replaced.
 type folder struct{ *os.File }
 
-// openFolder opens a directory, and makes it if there is none.
-func openFolder(path string) (folder, error) {
-	err := unix.Mkdir(path, dirMode)
+// openFolder opens a directory, and makes it with this mode if there is none.
+func openFolder(path string, mode fs.FileMode) (folder, error) {
+	err := unix.Mkdir(path, uint32(mode))
 	if err == nil {
-		err = syncNewFolder(path)
+		err = settleFolder(path, mode)
 	} else if errors.Is(err, unix.EEXIST) {
 		err = nil
 	}
@@ -110,9 +112,9 @@ func openFolder(path string) (folder, error) {
 	return d, nil
 }
 
-// syncNewFolder makes a new directory as lasting as the file that comes into it.
-func syncNewFolder(path string) error {
-	if err := unix.Chmod(path, dirMode); err != nil { // whatever the umask
+// settleFolder makes a new directory as lasting as the file that comes into it.
+func settleFolder(path string, mode fs.FileMode) error {
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask
 		return err
 	}
 	parent, err := os.Open(filepath.Dir(path))
@@ -133,11 +135,22 @@ func (d folder) openFile(name string, flags int, mode fs.FileMode) (*os.File, er
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// flock waits for a lock among all who have the directory open, and keeps it
+// until the directory is closed. It is for file systems that hold no lock file.
+func (d folder) flock() error {
+	for {
+		err := unix.Flock(int(d.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			return kerr.New("flock", d.Name(), err, "")
+		}
+	}
+}
+
 // lock waits for a lock among all who would change a file, and returns the file
 // to close for giving it back. The kernel does so when the process ends. The
 // lock file stays: two processes must not lock two files of one name.
 func (d folder) lock(name string) (*os.File, error) {
-	f, err := d.openFile(name, unix.O_RDWR|unix.O_CREAT, 0o600)
+	f, err := d.openFile(name, unix.O_RDWR|unix.O_CREAT, privateFile)
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +169,9 @@ func (d folder) lock(name string) (*os.File, error) {
 
 // replace puts new content in the place of a file, so that whatever happens,
 // everybody finds the old or the new content, whole. The caller has the lock.
-func (d folder) replace(name string, content []byte) error {
+func (d folder) replace(name string, content []byte, mode fs.FileMode) error {
 	temporary := name + ".new"
-	if err := d.writeNew(temporary, content); err != nil {
+	if err := d.writeNew(temporary, content, mode); err != nil {
 		return err
 	}
 	if err := unix.Renameat(int(d.Fd()), temporary, int(d.Fd()), name); err != nil {
@@ -169,17 +182,17 @@ func (d folder) replace(name string, content []byte) error {
 
 // writeNew writes a file that has no name yet, or one that a process left when
 // it was killed.
-func (d folder) writeNew(name string, content []byte) error {
+func (d folder) writeNew(name string, content []byte, mode fs.FileMode) error {
 	path := filepath.Join(d.Name(), name)
 	if err := unix.Unlinkat(int(d.Fd()), name, 0); err != nil && !errors.Is(err, unix.ENOENT) {
 		return kerr.New("unlinkat", path, err, "")
 	}
-	f, err := d.openFile(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, fileMode)
+	f, err := d.openFile(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := f.Chmod(fileMode); err != nil { // whatever the umask
+	if err := f.Chmod(mode); err != nil { // whatever the umask
 		return kerr.New("fchmod", path, err, "")
 	}
 	if _, err := f.Write(content); err != nil {

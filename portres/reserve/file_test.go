@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -21,9 +22,9 @@ func TestModes(t *testing.T) {
 	s := newStore(t)
 	mustCreate(t, s, exclusive(udp(1, 1)))
 	for path, want := range map[string]os.FileMode{
-		s.Path():               fileMode,
-		filepath.Dir(s.Path()): os.ModeDir | dirMode,
-		s.Path() + ".lock":     0o600,
+		s.Path():               publicFile,
+		filepath.Dir(s.Path()): os.ModeDir | publicFolder,
+		s.Path() + ".lock":     privateFile,
 	} {
 		if st, err := os.Stat(path); err != nil || st.Mode() != want {
 			t.Errorf("%s: %v, %v; want %v", path, st.Mode(), err, want)
@@ -35,29 +36,47 @@ func TestModes(t *testing.T) {
 func openToAll(t *testing.T, path string) {
 	t.Helper()
 	for dir := filepath.Dir(path); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, dirMode); err != nil {
+		if err := os.Chmod(dir, publicFolder); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// asUser runs f on a thread of another user without any privilege.
+// asUser runs f as another user without any privilege.
 func asUser(t *testing.T, uid int, f func()) {
 	t.Helper()
-	netnstest.New(t).Do(t, func() error { // its thread is thrown away
-		if err := unix.Setgroups(nil); err != nil {
-			return err
+	netnstest.Require(t)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	groups, err := unix.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := errors.Join(setEffective(0), unix.Setgroups(groups)); err != nil {
+			panic(err) // other tests would go on as this user
 		}
-		// The raw calls change this thread alone.
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
+	}()
+	if err := errors.Join(unix.Setgroups(nil), setEffective(uid)); err != nil {
+		t.Fatal(err)
+	}
+	f()
+}
+
+// setEffective changes the effective user and group of the calling thread
+// alone, which the wrappers would not.
+func setEffective(id int) error {
+	const keep = ^uintptr(0)
+	calls := []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID}
+	if id == 0 {
+		slices.Reverse(calls)
+	}
+	for _, call := range calls {
+		if _, _, errno := unix.RawSyscall(call, keep, uintptr(id), keep); errno != 0 {
 			return errno
 		}
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
-			return errno
-		}
-		f()
-		return nil
-	})
+	}
+	return nil
 }
 
 func TestOthersReadAndCannotChange(t *testing.T) {

@@ -40,6 +40,8 @@ func (s *portSet) minus(other *portSet) *portSet {
 	return &r
 }
 
+func (s *portSet) intersection(other *portSet) *portSet { return s.minus(s.minus(other)) }
+
 // ranges yields the first and the last port of each unbroken run, in order.
 func (s *portSet) ranges() iter.Seq2[uint16, uint16] {
 	return func(yield func(uint16, uint16) bool) {

@@ -128,7 +128,7 @@ func (s *Store) Find(proto rules.Proto, port uint16) (*Reservation, error) {
 
 // change replaces the list by what f makes of it, while nobody else does.
 func (s *Store) change(f func([]Reservation) ([]Reservation, error)) error {
-	d, err := openFolder(filepath.Dir(s.path))
+	d, err := openFolder(filepath.Dir(s.path), publicFolder)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (s *Store) change(f func([]Reservation) ([]Reservation, error)) error {
 		return err
 	}
 	sortByRange(list)
-	return d.replace(name, encode(list))
+	return d.replace(name, encode(list), publicFile)
 }
 
 func indexToken(list []Reservation, token Token) int {

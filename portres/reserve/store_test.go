@@ -146,67 +146,83 @@ func TestFind(t *testing.T) {
 
 // TestStoreAgainstModel compares the store with a plain map.
 func TestStoreAgainstModel(t *testing.T) {
-	s := newStore(t)
-	rapid.Check(t, func(t *rapid.T) {
-		for _, r := range must(s.List()) {
-			if err := s.Delete(r.Token); err != nil {
-				t.Fatal(err)
-			}
-		}
-		model := map[Token]Range{}
-		draw := func() Range {
-			return Range{drawProto(t), rapid.Uint16Range(1, 12).Draw(t, "start"), rapid.Uint16Range(1, 4).Draw(t, "count")}
-		}
-		exact := func(ports Range) (token Token) {
-			for k, v := range model {
-				if v == ports {
-					token = k
+	inSandbox(t, func(b *sandbox) {
+		rapid.Check(t, func(t *rapid.T) {
+			for _, r := range must(b.List()) {
+				if err := b.Store.Delete(r.Token); err != nil {
+					t.Fatal(err)
 				}
 			}
-			return token
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"create": func(t *rapid.T) {
-				ports := draw()
-				taken := false
-				for _, held := range model {
-					taken = taken || held.Overlaps(ports)
-				}
-				token, err := s.Create(exclusive(ports))
-				if taken != errors.Is(err, unix.EEXIST) {
-					t.Fatalf("%v, taken %v: %v", ports, taken, err)
-				}
-				if err == nil {
-					model[token] = ports
-				}
-			},
-			"delete range": func(t *rapid.T) {
-				ports := draw()
-				token := exact(ports)
-				if err := s.DeleteRange(ports); (err == nil) != (token != 0) {
-					t.Fatalf("%v, there under %v: %v", ports, token, err)
-				}
-				delete(model, token)
-			},
-			"lookup": func(t *rapid.T) {
-				ports := draw()
-				if r, err := s.Lookup(ports); r.Token != exact(ports) || (err == nil) != (r.Token != 0) {
-					t.Fatalf("%v is %+v, want token %v: %v", ports, r, exact(ports), err)
-				}
-			},
-			"": func(t *rapid.T) {
-				list := must(s.List())
-				if len(list) != len(model) {
-					t.Fatalf("list %v, model %v", list, model)
-				}
-				for _, r := range list {
-					if model[r.Token] != r.Range {
-						t.Fatalf("list %v, model %v", list, model)
-					}
-				}
-			},
+			m := storeModel{b.Store, map[Token]Range{}}
+			t.Repeat(map[string]func(*rapid.T){
+				"create": m.create, "delete range": m.deleteRange, "lookup": m.lookup, "": m.compare,
+			})
 		})
 	})
+}
+
+// storeModel is a store and what should be in it.
+type storeModel struct {
+	store *Store
+	has   map[Token]Range
+}
+
+// drawSmall draws from so few ranges that they often overlap.
+func drawSmall(t *rapid.T) Range {
+	return Range{drawProto(t), rapid.Uint16Range(1, 12).Draw(t, "start"), rapid.Uint16Range(1, 4).Draw(t, "count")}
+}
+
+// exact returns the token of a range, 0 when there is none.
+func (m storeModel) exact(ports Range) (token Token) {
+	for k, v := range m.has {
+		if v == ports {
+			token = k
+		}
+	}
+	return token
+}
+
+func (m storeModel) create(t *rapid.T) {
+	ports := drawSmall(t)
+	taken := false
+	for _, held := range m.has {
+		taken = taken || held.Overlaps(ports)
+	}
+	token, err := m.store.Create(exclusive(ports))
+	if taken != errors.Is(err, unix.EEXIST) || !taken && err != nil {
+		t.Fatalf("%v, taken %v: %v", ports, taken, err)
+	}
+	if err == nil {
+		m.has[token] = ports
+	}
+}
+
+func (m storeModel) deleteRange(t *rapid.T) {
+	ports := drawSmall(t)
+	token := m.exact(ports)
+	if err := m.store.DeleteRange(ports); (err == nil) != (token != 0) {
+		t.Fatalf("%v, there under %v: %v", ports, token, err)
+	}
+	delete(m.has, token)
+}
+
+func (m storeModel) lookup(t *rapid.T) {
+	ports := drawSmall(t)
+	if r, err := m.store.Lookup(ports); r.Token != m.exact(ports) || (err == nil) != (r.Token != 0) {
+		t.Fatalf("%v is %+v, want token %v: %v", ports, r, m.exact(ports), err)
+	}
+}
+
+func (m storeModel) compare(t *rapid.T) {
+	list := must(m.store.List())
+	if len(list) != len(m.has) {
+		t.Fatalf("list %v, model %v", list, m.has)
+	}
+	for _, r := range list {
+		if m.has[r.Token] != r.Range {
+			t.Fatalf("list %v, model %v", list, m.has)
+		}
+	}
 }
 
 // must is for what the test at hand is not about.
