@@ -46,7 +46,8 @@ func actor(t testing.TB, name, words string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), actorVariable+"="+name, wordsVariable+"="+words)
+	// GORACE: a program with the race detector would rest for a second before it ends.
+	cmd.Env = append(os.Environ(), actorVariable+"="+name, wordsVariable+"="+words, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
 }

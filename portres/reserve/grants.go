@@ -64,12 +64,15 @@ func (g *grants) fill(maps *bpf.BindMaps, netns uint64) error {
 }
 
 func put[K comparable, V any](m *ebpf.Map, entries map[K]V) error {
-	for key, value := range entries {
-		if err := m.Put(key, value); err != nil {
-			return mapError("update", m, err)
-		}
+	if len(entries) == 0 {
+		return nil
 	}
-	return nil
+	keys, values := make([]K, 0, len(entries)), make([]V, 0, len(entries))
+	for key, value := range entries {
+		keys, values = append(keys, key), append(values, value)
+	}
+	_, err := m.BatchUpdate(keys, values, nil)
+	return mapError("update", m, err)
 }
 
 // prune deletes those of our entries that are not among these.

@@ -34,9 +34,9 @@ func inSandbox(t *testing.T, f func(b *sandbox)) {
 	home := t.TempDir()
 	inNamespaces(t, home, func() {
 		b := &sandbox{
-			Store:  Open(home + "/lib/reservations"),
+			Store:  Open(home + "/fs/lib/reservations"),
 			t:      t,
-			dir:    openState(t, home+"/run"),
+			dir:    openState(t, home+"/fs/run"),
 			cgroup: makeCgroup(t, home+"/cgroup"),
 			bpffs:  home + "/bpf",
 		}
@@ -48,7 +48,7 @@ func inSandbox(t *testing.T, f func(b *sandbox)) {
 
 // inNamespaces runs f on a thread in a network and a mount namespace of its
 // own, with a BPF file system at home/bpf, the cgroups at home/cgroup and a
-// file system in memory at home/lib.
+// file system in memory at home/fs.
 func inNamespaces(t *testing.T, home string, f func()) {
 	t.Helper()
 	ns := netnstest.New(t)
@@ -60,7 +60,7 @@ func inNamespaces(t *testing.T, home string, f func()) {
 			return fmt.Errorf("make the mounts private: %w", err)
 		}
 		for _, m := range []struct{ name, kind, data string }{
-			{"lib", "tmpfs", "mode=755"}, // where fsync costs nothing
+			{"fs", "tmpfs", "mode=755"}, // where fsync costs nothing
 			{"bpf", "bpf", ""},
 			{"cgroup", "cgroup2", ""},
 		} {
