@@ -117,12 +117,21 @@ func TestEachCPUHasItsSocket(t *testing.T) {
 	}
 }
 
+// publishAll publishes an identifier with one socket in each of the first n slots.
+func (p *port) publishAll(n int) []int {
+	p.t.Helper()
+	fds := p.sockets(n)
+	for slot := range fds {
+		if err := p.g.Publish(uint32(slot), identifier(usual.Length, slot), fds[slot:slot+1]); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return fds
+}
+
 func TestAllSlotsAtOnce(t *testing.T) {
 	p := newPort(t, usual)
-	fds := make([]int, MaxSlots)
-	for slot := range fds {
-		fds[slot] = p.publish(uint32(slot), identifier(usual.Length, slot), 1)[0]
-	}
+	fds := p.publishAll(MaxSlots)
 	for slot, fd := range fds {
 		id := identifier(usual.Length, slot)
 		if c := p.judge(families[slot%2], short(usual, id)); c != (Counters{Delivered: 1}) {

@@ -98,24 +98,39 @@ func (p *port) close(fds ...int) {
 	}
 }
 
-// sockets makes n sockets of the group, each of which attaches the steering: it may be the only one.
-func (p *port) sockets(n int) []int {
+// sockets makes n sockets of the group.
+func (p *port) sockets(n int) (fds []int) {
 	p.t.Helper()
-	fds := make([]int, n)
-	for i := range fds {
-		fds[i] = p.unbound(unix.AF_INET6)
-		err := join(fds[i])
-		if err == nil {
-			err = unix.Bind(fds[i], &unix.SockaddrInet6{Port: number})
-		}
-		if err == nil {
-			err = p.g.Attach(fds[i])
-		}
-		if err != nil {
-			p.t.Fatal(err)
-		}
+	p.ns.Do(p.t, func() (err error) {
+		fds, err = memberSockets(p.g, n)
+		return err
+	})
+	for _, fd := range fds {
+		p.open[fd] = true
 	}
 	return fds
+}
+
+// memberSockets makes n sockets of a group in the namespace of the calling thread. Each attaches the steering:
+// it may be the only one.
+func memberSockets(g *Group, n int) (fds []int, err error) {
+	for range n {
+		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err == nil {
+			err = join(fd)
+		}
+		if err == nil {
+			err = unix.Bind(fd, &unix.SockaddrInet6{Port: number})
+		}
+		if err == nil {
+			err = g.Attach(fd)
+		}
+		if err != nil {
+			return nil, err
+		}
+		fds = append(fds, fd)
+	}
+	return fds, nil
 }
 
 // join sets what a socket of the group needs before it is bound.

@@ -56,26 +56,6 @@ func member(what string) error {
 	return answer(id, fds)
 }
 
-func memberSockets(g *Group, n int) (fds []int, err error) {
-	for range n {
-		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err == nil {
-			err = join(fd)
-		}
-		if err == nil {
-			err = unix.Bind(fd, &unix.SockaddrInet6{Port: number})
-		}
-		if err == nil {
-			err = g.Attach(fd)
-		}
-		if err != nil {
-			return nil, err
-		}
-		fds = append(fds, fd)
-	}
-	return fds, nil
-}
-
 func answer(id cibir.ID, fds []int) error {
 	list := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}}
 	for _, fd := range fds {
