@@ -45,7 +45,7 @@ struct configuration {
 /* What a slot is for now. All zero: nobody's. */
 struct slot {
     struct cibir_id identifier;
-    __u32 sockets; /* how many of its members are in use, from the first */
+    __u32 sockets; /* how many it has in members */
     __u32 pad;
 };
 
@@ -75,7 +75,10 @@ struct {
     __type(value, struct slot);
 } slots SEC(".maps");
 
-/* The sockets of slot s begin at s * MAX_SOCKETS. A socket leaves by itself when it is closed. */
+/*
+ * Socket k of slot s is at k * MAX_SLOTS + s, so that what one CPU reads for all slots is close together. A
+ * socket leaves by itself when it is closed.
+ */
 struct {
     __uint(type, BPF_MAP_TYPE_REUSEPORT_SOCKARRAY);
     __uint(max_entries, MAX_SLOTS *MAX_SOCKETS);
@@ -133,7 +136,7 @@ static __always_inline enum verdict select_member(
     if (sockets == 0 || sockets > MAX_SOCKETS)
         return DEAD_MEMBER;
     /* The same CPU, the same socket: a process orders them as its workers are. */
-    member = slot * MAX_SOCKETS + bpf_get_smp_processor_id() % sockets;
+    member = bpf_get_smp_processor_id() % sockets * MAX_SLOTS + slot;
     err = bpf_sk_select_reuseport(packet, &members, &member, 0);
     if (err)
         return err == -ENOENT ? DEAD_MEMBER : NO_SOCKET;

@@ -100,6 +100,9 @@ func key(id cibir.ID) bpf.ReuseportCibirId {
 	return k
 }
 
+// memberIndex is where the ith socket of a slot is.
+func memberIndex(slot uint32, i int) uint32 { return uint32(i)*MaxSlots + slot }
+
 func (g *Group) serves(slot uint32) (serves bpf.ReuseportSlot, err error) {
 	err = g.objects.Slots.Lookup(slot, &serves)
 	return serves, kerr.New("bpf", fmt.Sprintf("BPF_MAP_LOOKUP_ELEM, slots[%d]", slot), err, "")
@@ -132,7 +135,7 @@ func (g *Group) removeIdentifier(slot uint32, k bpf.ReuseportCibirId) error {
 func (g *Group) insert(slot uint32, sockets []int) (inserted int, err error) {
 	deadline := time.Now().Add(patience)
 	for i, socket := range sockets {
-		index := slot*MaxSockets + uint32(i)
+		index := memberIndex(slot, i)
 		err := g.objects.Members.Update(index, uint64(socket), ebpf.UpdateNoExist)
 		for errors.Is(err, ebpf.ErrKeyExist) && time.Now().Before(deadline) {
 			time.Sleep(pause)
@@ -156,7 +159,7 @@ var insertHint = map[unix.Errno]string{
 func (g *Group) clear(slot uint32, id cibir.ID, sockets int) error {
 	errs := []error{g.removeIdentifier(slot, key(id))}
 	for i := range sockets {
-		index := slot*MaxSockets + uint32(i)
+		index := memberIndex(slot, i)
 		err := g.objects.Members.Delete(index)
 		if errors.Is(err, ebpf.ErrKeyNotExist) { // closed, and so gone
 			continue

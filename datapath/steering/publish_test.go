@@ -54,9 +54,9 @@ func TestPublishRefusesArguments(t *testing.T) {
 func (p *port) wantEmpty(slot uint32, id cibir.ID) {
 	p.t.Helper()
 	p.wantDropped(Counters{UnknownIdentifier: 1}, short(usual, id))
-	for i := range uint32(MaxSockets) {
+	for i := range MaxSockets {
 		var cookie uint64
-		if err := p.g.objects.Members.Lookup(slot*MaxSockets+i, &cookie); err == nil {
+		if err := p.g.objects.Members.Lookup(memberIndex(slot, i), &cookie); err == nil {
 			p.t.Errorf("slot %d has a socket at %d", slot, i)
 		}
 	}
