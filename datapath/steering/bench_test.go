@@ -37,7 +37,7 @@ func BenchmarkSteering(b *testing.B) {
 
 func (p *port) measure(b *testing.B, fds []int, datagrams [][]byte) {
 	b.Helper()
-	to := &unix.SockaddrInet6{Port: number, Addr: [16]byte{15: 1}}
+	to := address("v6")
 	buffer := make([]byte, 2048)
 	stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/cibir"
 )
 
@@ -97,6 +99,33 @@ func TestTruncated(t *testing.T) {
 			p.wantDropped(Counters{TooShort: 1}, datagram[:n])
 		}
 		p.wantAt(fds, "v4", datagram[:whole])
+	}
+}
+
+// To its sender a dropped datagram looks as if the port were closed.
+func TestSenderLearnsOfADrop(t *testing.T) {
+	p := newPort(t, usual)
+	id := identifier(usual.Length, 1)
+	p.publish(5, id, 1)
+	for _, family := range families {
+		client := p.unbound(map[string]int{"v4": unix.AF_INET, "v6": unix.AF_INET6}[family])
+		if err := unix.Connect(client, address(family)); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			id   cibir.ID
+			want unix.Errno
+		}{{id, 0}, {identifier(usual.Length, 2), unix.ECONNREFUSED}} {
+			before := p.counters()
+			if _, err := unix.Write(client, short(usual, test.id)); err != nil {
+				t.Fatal(err)
+			}
+			p.judged(before, 1)
+			until(t, "the sender learns of it", func() bool {
+				errno, err := unix.GetsockoptInt(client, unix.SOL_SOCKET, unix.SO_ERROR)
+				return err == nil && unix.Errno(errno) == test.want
+			})
+		}
 	}
 }
 

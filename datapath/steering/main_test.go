@@ -173,16 +173,22 @@ func (c Counters) minus(before Counters) Counters {
 // families are the ways to the port.
 var families = []string{"v4", "v6"}
 
+// address is the port on loopback.
+func address(family string) unix.Sockaddr {
+	if family == "v4" {
+		return &unix.SockaddrInet4{Port: number, Addr: [4]byte{127, 0, 0, 1}}
+	}
+	return &unix.SockaddrInet6{Port: number, Addr: [16]byte{15: 1}}
+}
+
 // send sends a datagram to the port over loopback.
 func (p *port) send(family string, datagram []byte) {
 	p.t.Helper()
-	var err error
+	client := p.v6
 	if family == "v4" {
-		err = unix.Sendto(p.v4, datagram, 0, &unix.SockaddrInet4{Port: number, Addr: [4]byte{127, 0, 0, 1}})
-	} else {
-		err = unix.Sendto(p.v6, datagram, 0, &unix.SockaddrInet6{Port: number, Addr: [16]byte{15: 1}})
+		client = p.v4
 	}
-	if err != nil {
+	if err := unix.Sendto(client, datagram, 0, address(family)); err != nil {
 		p.t.Fatalf("send %d bytes over %s: %v", len(datagram), family, err)
 	}
 }

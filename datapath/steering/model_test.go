@@ -239,7 +239,7 @@ func TestSlotsChangeHandsUnderLoad(t *testing.T) {
 
 // pour sends datagrams with every identifier until it is stopped.
 func (p *port) pour(stop <-chan struct{}) error {
-	to := &unix.SockaddrInet6{Port: number, Addr: [16]byte{15: 1}}
+	to := address("v6")
 	for i := 0; ; i++ {
 		select {
 		case <-stop:

@@ -83,7 +83,7 @@ func (p *port) sendSegments(datagrams ...[]byte) {
 	h.PutUint32(control[8:], unix.SOL_UDP)
 	h.PutUint32(control[12:], unix.UDP_SEGMENT)
 	copy(control[unix.CmsgLen(0):], size)
-	to := &unix.SockaddrInet6{Port: number, Addr: [16]byte{15: 1}}
+	to := address("v6")
 	if err := unix.Sendmsg(p.v6, slices.Concat(datagrams...), control, to, 0); err != nil {
 		p.t.Fatal(err)
 	}
