@@ -22,10 +22,11 @@
 // Sockets of a group must not be connected or bound to a device once they are
 // bound: the kernel takes them out of it without a word.
 //
-// The kernel judges a datagram that GSO or GRO has coalesced from several by the
-// first of them. A sender can mix identifiers in one, so a receiver whose
-// datagrams are split afterwards must look at the others itself, with
-// [cibir.Encoding.Find].
+// Two kinds of datagrams reach a socket past its steering, so that a receiver must
+// look at each datagram itself, with [cibir.Encoding.Find], and drop those of
+// others: a broadcast or multicast, which the kernel gives to all sockets of a
+// port, and what GSO or GRO has coalesced with a datagram before it, which goes
+// where the first one goes.
 //
 // A Group may be used by any number of threads, each for slots of its own;
 // [Group.Close] comes last.

@@ -3,6 +3,7 @@
 package steering
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,15 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	"github.com/msquicxdp/msquicxdp/bpf"
 	"github.com/msquicxdp/msquicxdp/cibir"
 )
 
 // model is what the steering of a port should do, said more simply.
 type model struct {
-	p     *port
-	leads map[cibir.ID]uint32 // who published last with an identifier and has not withdrawn, nor lost the slot
-	sends map[uint32]cibir.ID // the other way round
-	alive map[uint32][]int    // sockets of the living
+	p      *port
+	leads  map[cibir.ID]uint32 // to which slot an identifier leads, whoever is there
+	serves map[uint32]cibir.ID // whose a slot is, or was
+	alive  map[uint32][]int    // sockets of the living
 }
 
 const (
@@ -37,24 +39,27 @@ func TestSteeringDoesWhatTheModelSays(t *testing.T) {
 	p.sockets(1) // in the group and in no slot: must never get anything
 	rapid.Check(t, func(r *rapid.T) {
 		m := &model{p, map[cibir.ID]uint32{}, map[uint32]cibir.ID{}, map[uint32][]int{}}
+		defer m.reset(t)
 		r.Repeat(map[string]func(*rapid.T){
 			"":         func(*rapid.T) { p.wantSilence() },
 			"publish":  m.publish,
 			"withdraw": m.withdraw,
 			"die":      m.die,
+			"crash":    m.crash,
 			"send":     m.send,
 			"send ":    m.send, // the most frequent
 		})
-		for slot := range uint32(fewSlots) { // as at the start
-			m.end(slot)
-			if err := p.g.forget(slot); err != nil {
-				r.Fatal(err)
-			}
-			if err := p.g.clear(slot, identifier(1, 0), 0); err != nil {
-				r.Fatal(err)
-			}
-		}
 	})
+}
+
+// reset makes the port as it was at the start.
+func (m *model) reset(t *testing.T) {
+	for slot := range uint32(fewSlots) {
+		m.end(slot)
+		if err := errors.Join(m.p.g.forget(slot), m.p.g.clear(slot, identifier(1, 0), 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // end closes what is open in a slot.
@@ -63,23 +68,56 @@ func (m *model) end(slot uint32) {
 	delete(m.alive, slot)
 }
 
-func (m *model) publish(r *rapid.T) {
-	slot := rapid.Uint32Range(0, fewSlots-1).Draw(r, "slot")
-	id := identifier(1, rapid.IntRange(1, fewIDs).Draw(r, "id"))
+// free draws a slot and an identifier that nobody alive has.
+func (m *model) free(r *rapid.T) (slot uint32, id cibir.ID) {
+	slot = rapid.Uint32Range(0, fewSlots-1).Draw(r, "slot")
+	id = identifier(1, rapid.IntRange(1, fewIDs).Draw(r, "id"))
 	if at, ok := m.leads[id]; m.alive[slot] != nil || ok && m.alive[at] != nil {
 		r.Skip("the slot or the identifier has a living owner")
 	}
+	return slot, id
+}
+
+func (m *model) publish(r *rapid.T) {
+	slot, id := m.free(r)
 	m.alive[slot] = m.p.sockets(rapid.IntRange(1, 3).Draw(r, "sockets"))
 	if err := m.p.g.Publish(slot, id, m.alive[slot]); err != nil {
 		r.Fatal(err)
 	}
-	if former, ok := m.sends[slot]; ok {
+	m.forget(slot)
+	m.leads[id], m.serves[slot] = slot, id
+}
+
+// forget is what becomes of the entry of a former owner.
+func (m *model) forget(slot uint32) {
+	if former := m.serves[slot]; m.leads[former] == slot {
 		delete(m.leads, former)
 	}
-	if former, ok := m.leads[id]; ok {
-		delete(m.sends, former)
+}
+
+// crash is a process that dies in the middle of publishing, behind one of its steps.
+func (m *model) crash(r *rapid.T) {
+	slot, id := m.free(r)
+	steps := rapid.IntRange(1, 3).Draw(r, "steps")
+	if err := m.p.g.forget(slot); err != nil {
+		r.Fatal(err)
 	}
-	m.leads[id], m.sends[slot] = slot, id
+	m.forget(slot)
+	if steps == 1 {
+		return
+	}
+	if err := m.p.g.objects.Slots.Put(slot, bpf.ReuseportSlot{Identifier: key(id), Sockets: 2}); err != nil {
+		r.Fatal(err)
+	}
+	m.serves[slot] = id
+	if steps == 2 {
+		return
+	}
+	fds := m.p.sockets(2)
+	if _, err := m.p.g.insert(slot, fds[:1]); err != nil {
+		r.Fatal(err)
+	}
+	m.p.close(fds...)
 }
 
 // anyAlive draws a slot with a living owner.
@@ -92,11 +130,11 @@ func (m *model) anyAlive(r *rapid.T) uint32 {
 
 func (m *model) withdraw(r *rapid.T) {
 	slot := m.anyAlive(r)
-	if err := m.p.g.Withdraw(slot, m.sends[slot]); err != nil {
+	if err := m.p.g.Withdraw(slot, m.serves[slot]); err != nil {
 		r.Fatal(err)
 	}
-	delete(m.leads, m.sends[slot])
-	delete(m.sends, slot)
+	m.forget(slot)
+	delete(m.serves, slot)
 	m.end(slot)
 }
 

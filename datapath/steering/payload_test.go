@@ -32,15 +32,22 @@ func TestLargeDatagrams(t *testing.T) {
 	p.wantDropped(Counters{UnknownIdentifier: 1}, padded(short(usual, identifier(usual.Length, 2)), 65000))
 }
 
+// wire joins the port's namespace, 10.0.0.1 and fd00::1, to another.
+func (p *port) wire() (far *netnstest.NS) {
+	p.t.Helper()
+	far = netnstest.New(p.t)
+	netnstest.Veth(p.t,
+		&netnstest.End{NS: p.ns, Name: "here", Addrs: netnstest.Prefixes("10.0.0.1/24", "fd00::1/64")},
+		&netnstest.End{NS: far, Name: "there", Addrs: netnstest.Prefixes("10.0.0.2/24", "fd00::2/64")})
+	return far
+}
+
 // A datagram that came in IP fragments is a list of packets.
 func TestFragmentedDatagrams(t *testing.T) {
 	p := newPort(t, usual)
 	id := identifier(usual.Length, 1)
 	fds := p.publish(5, id, 1)
-	far := netnstest.New(t)
-	netnstest.Veth(t,
-		&netnstest.End{NS: p.ns, Name: "here", Addrs: netnstest.Prefixes("10.0.0.1/24", "fd00::1/64")},
-		&netnstest.End{NS: far, Name: "there", Addrs: netnstest.Prefixes("10.0.0.2/24", "fd00::2/64")})
+	far := p.wire()
 	for _, to := range []unix.Sockaddr{
 		&unix.SockaddrInet4{Port: number, Addr: [4]byte{10, 0, 0, 1}},
 		&unix.SockaddrInet6{Port: number, Addr: [16]byte{0: 0xfd, 15: 1}},
@@ -51,12 +58,29 @@ func TestFragmentedDatagrams(t *testing.T) {
 		if c := p.judged(before, 1); c != (Counters{Delivered: 1}) {
 			t.Errorf("counted as %+v", c)
 		}
-		if got := p.receive(p.readable()); !slices.Equal(got, datagram) {
+		if got := p.receive(fds[0]); !slices.Equal(got, datagram) {
 			t.Errorf("%d bytes arrived", len(got))
 		}
 	}
-	if got, err := p.g.Delivered(5); err != nil || got != 2 {
-		t.Errorf("%d delivered, %v, to %v", got, err, fds)
+	p.wantSilence()
+}
+
+// What the documentation says of broadcasts: the kernel gives them to all sockets of a port and asks nobody.
+func TestBroadcastGoesToAll(t *testing.T) {
+	p := newPort(t, usual)
+	mine, other := identifier(usual.Length, 1), identifier(usual.Length, 2)
+	fds := slices.Concat(p.publish(5, mine, 1), p.publish(6, other, 1), p.sockets(1))
+	before := p.counters()
+	p.wire().Do(t, func() error {
+		return sendOnce(&unix.SockaddrInet4{Port: number, Addr: [4]byte{10, 0, 0, 255}}, short(usual, mine))
+	})
+	for _, fd := range fds {
+		if id, verdict := usual.Find(p.receive(fd)); id != mine || verdict != cibir.Found {
+			t.Errorf("%v, %v; want %v", id, verdict, mine)
+		}
+	}
+	if c := p.counters().minus(before); c != (Counters{}) {
+		t.Errorf("counted as %+v", c)
 	}
 }
 
@@ -70,6 +94,9 @@ func sendOnce(to unix.Sockaddr, datagram []byte) error {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
+		return err
+	}
 	return unix.Sendto(fd, datagram, 0, to)
 }
 
