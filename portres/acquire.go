@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+
+package portres
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
+	"github.com/msquicxdp/msquicxdp/portres/rules"
+	"github.com/msquicxdp/msquicxdp/rundir"
+)
+
+// Spec is a wish for a port.
+type Spec struct {
+	Proto rules.Proto
+	Port  uint16
+
+	// Party is what the port is wanted for. User and process are always the
+	// calling ones. Program and time are filled in where they are missing.
+	Party rules.Party
+
+	// AutoPort says that another port would do: the kernel chose this one.
+	AutoPort bool
+
+	// What the caller knows besides the claims: the administrator's reservation,
+	// and the sockets of other programs at the port.
+	Reservation *rules.Reservation
+	Kernel      []rules.Party
+}
+
+// Refused is the error of a claim that the rules do not allow.
+type Refused struct {
+	Decision rules.Decision
+}
+
+// Error implements error.
+func (e *Refused) Error() string { return e.Decision.Sentence() }
+
+// Unwrap returns the errno of the decision.
+func (e *Refused) Unwrap() error {
+	if e.Decision.Outcome == rules.OtherPort {
+		return unix.EADDRINUSE // it is the caller who goes on to another port
+	}
+	return e.Decision.Errno()
+}
+
+// VersionError is the error of a claim on a port that is held by programs which
+// speak another version of the protocol. Its errno is EADDRINUSE.
+type VersionError struct {
+	Proto        rules.Proto
+	Port         uint16
+	Ours, Theirs int
+}
+
+// Error implements error.
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("%s port %d is held by programs that speak version %d of the protocol for claims, and this one speaks version %d: end them, or bring both to one version",
+		strings.ToUpper(e.Proto.String()), e.Port, e.Theirs, e.Ours)
+}
+
+// Unwrap returns the errno.
+func (e *VersionError) Unwrap() error { return unix.EADDRINUSE }
+
+// Acquire makes a claim, or returns a [Refused] that says who is in the way, a
+// [VersionError], a [rundir.UnavailableError], or what the kernel refused. It
+// waits only while others make claims on the same port, which takes each of
+// them less than a millisecond.
+func Acquire(dir *rundir.Dir, spec Spec) (*Claim, error) {
+	if spec.Party.Kind == rules.Foreign || spec.Port == 0 {
+		return nil, kerr.New("claim", fmt.Sprintf("%v port %d, %v", spec.Proto, spec.Port, spec.Party.Kind), unix.EINVAL,
+			"a claim is made on a port with a number, and for a socket of ours")
+	}
+	identify(&spec.Party)
+	f, err := openGated(dir, fileName(spec.Proto, spec.Port))
+	if err != nil {
+		return nil, err
+	}
+	c := &Claim{file: f, spec: spec}
+	if c.decision, err = f.decide(spec); err == nil {
+		err = c.commit()
+	}
+	if err == nil {
+		err = f.Unlock(gateAt, 1)
+	}
+	if err != nil {
+		_ = f.drop() // says nothing that err does not
+		return nil, err
+	}
+	return c, nil
+}
+
+// Explain returns what would be decided now, for any party and any kind, and
+// makes no claim. It waits for nobody.
+func Explain(dir *rundir.Dir, spec Spec) (rules.Decision, error) {
+	file, err := dir.OpenExisting(fileName(spec.Proto, spec.Port))
+	if errors.Is(err, os.ErrNotExist) {
+		return spec.judge(nil), nil
+	}
+	if err != nil {
+		return rules.Decision{}, err
+	}
+	defer file.Close()
+	return portFile{file}.decide(spec)
+}
+
+// identify fills in who asks.
+func identify(p *rules.Party) {
+	p.UID = uint32(os.Geteuid())
+	p.Process = os.Getpid()
+	if p.Program == "" {
+		exe, _ := os.Readlink("/proc/self/exe") // without /proc it has no name
+		p.Program = strings.TrimSuffix(filepath.Base(exe), " (deleted)")
+	}
+	if p.Since.IsZero() {
+		p.Since = time.Now()
+	}
+}
+
+// openGated opens a port's file and takes the gate.
+func openGated(dir *rundir.Dir, name string) (portFile, error) {
+	const most = 100 // times that somebody removes the file meanwhile
+	for range most {
+		file, err := dir.OpenFile(name)
+		if err != nil {
+			return portFile{}, err
+		}
+		f := portFile{file}
+		if err = f.Lock(gateAt, 1); err == nil {
+			var current bool
+			if current, err = f.Current(); current {
+				return f, nil
+			}
+		}
+		if err = errors.Join(err, f.drop()); err != nil {
+			return portFile{}, err
+		}
+	}
+	return portFile{}, &rundir.UnavailableError{Path: dir.Path() + "/" + name, Err: errors.New("somebody removes it all the time"), Hint: "find out who"}
+}
+
+// decide asks the rules about a port and who has claims on it.
+func (f portFile) decide(spec Spec) (rules.Decision, error) {
+	version, held, err := f.otherVersion()
+	if err != nil {
+		return rules.Decision{}, err
+	}
+	if held {
+		return rules.Decision{}, &VersionError{spec.Proto, spec.Port, Version, version}
+	}
+	claimants, err := f.holders(spec.Party)
+	if err != nil {
+		return rules.Decision{}, err
+	}
+	return spec.judge(claimants), nil
+}
+
+// judge asks the rules.
+func (s *Spec) judge(claimants []rules.Party) rules.Decision {
+	return rules.Decide(rules.State{
+		Proto: s.Proto, Port: s.Port,
+		Holders:     append(claimants, s.Kernel...),
+		Reservation: s.Reservation,
+	}, rules.Request{Party: s.Party, AutoPort: s.AutoPort})
+}
+
+// commit does what was decided. [List] calls a claim held by its last lock:
+// what it says of the claim is in place then.
+func (c *Claim) commit() error {
+	f, p := c.file, &c.spec.Party
+	switch c.decision.Outcome {
+	case rules.Granted, rules.ServesAlone:
+		p.Alone = c.decision.Outcome == rules.ServesAlone
+		if err := f.share(versionAt+Version, userByte(p.UID)); err != nil {
+			return err
+		}
+		_ = c.describe()
+		return f.own(modeAt)
+	case rules.Opens, rules.Joins:
+		if err := f.share(versionAt+Version, userByte(p.UID), encodingByte(p.Encoding), modeAt); err != nil {
+			return err
+		}
+		if err := f.own(identifierByte(p.ID)); err != nil {
+			return err
+		}
+		return c.takeSlot()
+	}
+	return &Refused{c.decision}
+}
+
+// takeSlot begins at a random place: what a dead member left elsewhere under
+// its slot, such as entries of a BPF map, is then seldom met.
+func (c *Claim) takeSlot() error {
+	for i, start := 0, rand.IntN(Slots); i < Slots; i++ {
+		c.slot = uint32((start + i) % Slots)
+		held, err := c.file.isHeld(slotAt + int64(c.slot))
+		if err != nil {
+			return err
+		}
+		if !held {
+			_ = c.describe()
+			return c.file.own(slotAt + int64(c.slot))
+		}
+	}
+	return kerr.New("claim", c.file.Name(), unix.EADDRINUSE, fmt.Sprintf("%d CIBIR listeners share the port, and there is no room for more", Slots))
+}

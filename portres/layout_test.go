@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+package portres
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/portres/rules"
+)
+
+// Other versions, and programs in other languages, rely on these numbers.
+func TestLayout(t *testing.T) {
+	id := func(b ...byte) cibir.ID {
+		id, err := cibir.NewID(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	for _, test := range []struct {
+		what      string
+		got, want int64
+	}{
+		{"gate", gateAt, 0x100_0000_0000},
+		{"version", versionAt + Version, 0x200_0000_0001},
+		{"mode", modeAt, 0x400_0000_0000},
+		{"encoding", encodingByte(cibir.Encoding{Length: 2, SourceOffset: 9, DestinationOffset: 8}), 0x800_0002_0908},
+		{"slot", slotAt + 4095, 0x1000_0000_0fff},
+		{"user", userByte(1<<32 - 2), 0x2000_ffff_fffe},
+		{"identifier", identifierByte(id(0x0a, 0x0b)), 0x4002_0a0b_0000_0000},
+		{"longest of MsQuic's", identifierByte(id(1, 2, 3, 4, 5, 6)), 0x4006_0102_0304_0506},
+		{"longer", identifierByte(id(1, 2, 3, 4, 5, 6, 7)), 0x532b_be37_8a25_0915},
+	} {
+		if test.got != test.want {
+			t.Errorf("%s: %#x, want %#x", test.what, test.got, test.want)
+		}
+	}
+}
+
+// No two identifiers of MsQuic's length have one byte, and no byte serves two purposes.
+func TestIdentifierBytes(t *testing.T) {
+	id := rapid.Custom(func(t *rapid.T) cibir.ID {
+		id, err := cibir.NewID(rapid.SliceOfN(rapid.Byte(), 1, cibir.MaxIDLength).Draw(t, "id"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := id.Draw(t, "a"), id.Draw(t, "b")
+		at := identifierByte(a)
+		if at < identifierAt || at >= identifierAt+1<<61 {
+			t.Errorf("%v is at %#x", a, at)
+		}
+		if equal := at == identifierByte(b); equal != bytes.Equal(a.Bytes(), b.Bytes()) {
+			t.Errorf("%v and %v are at one byte: %v", a, b, equal)
+		}
+	})
+}
+
+func TestEncodingBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := cibir.Encoding{Length: rapid.Byte().Draw(t, "length"), SourceOffset: rapid.Byte().Draw(t, "source"), DestinationOffset: rapid.Byte().Draw(t, "destination")}
+		if at := encodingByte(e); encodingOf(at) != e || at < encodingAt || at >= encodingAt+encodings {
+			t.Errorf("%v is at %#x, which is %v", e, at, encodingOf(at))
+		}
+	})
+}
+
+func TestFileNames(t *testing.T) {
+	for name, want := range map[string]struct {
+		proto rules.Proto
+		port  uint16
+	}{"udp-4433": {rules.UDP, 4433}, "tcp-1": {rules.TCP, 1}, "udp-65535": {rules.UDP, 65535}} {
+		if proto, port, ok := parseFileName(name); !ok || proto != want.proto || port != want.port || fileName(proto, port) != name {
+			t.Errorf("%s is read as %v %d, %v", name, proto, port, ok)
+		}
+	}
+	for _, name := range []string{"", "udp", "udp-", "udp-0", "udp-65536", "udp-04433", "udp-+1", "sctp-1", "UDP-1", "udp-1 ", "-1", "udp-1-2", "reserved-ports"} {
+		if proto, port, ok := parseFileName(name); ok {
+			t.Errorf("%q is read as %v %d", name, proto, port)
+		}
+	}
+}
