@@ -36,7 +36,7 @@ type Applied struct {
 	Removed  string `json:"removed"`
 
 	// Enforced are the reservations that the kernel enforces.
-	Enforced []Token `json:"enforced"`
+	Enforced []Token `json:"enforced,omitempty"`
 }
 
 // Apply makes the kernel respect the reservations in the network namespace of
@@ -44,10 +44,11 @@ type Applied struct {
 // what the kernel gives to sockets that ask for any port
 // (net.ipv4.ip_local_reserved_ports), and has the enforced ones refused, with
 // EADDRINUSE, to all who are not permitted. What ended since the last time is
-// taken back; what others have put into the list stays. It may be repeated, by
-// anybody and at any time, and then changes nothing.
+// taken back; what others have put into the list stays. Repeated, it repairs
+// what others have undone, or changes nothing. Several at once wait for each
+// other.
 //
-// It needs root, or CAP_NET_ADMIN, and CAP_BPF for enforcing. The two parts do
+// It needs root with CAP_NET_ADMIN, and CAP_BPF for enforcing. The two parts do
 // not depend on each other: with an error, Applied says what was done all the
 // same. The error is an *[UnavailableError] when reservations are to be
 // enforced and cannot be.
@@ -70,7 +71,8 @@ func (s *Store) Apply(dir *rundir.Dir, o ApplyOptions) (Applied, error) {
 		return Applied{}, err
 	}
 	var a Applied
-	return a, errors.Join(a.exclude(state, list), a.enforce(newEnforcer(o), cookie, list))
+	err = errors.Join(a.exclude(state, list), a.enforce(newEnforcer(o), cookie, list))
+	return a, err
 }
 
 // lockState opens the state directory and waits for those who apply

@@ -170,7 +170,9 @@ func TestApplyConcurrently(t *testing.T) {
 	const workers, turns = 3, 8
 	var group sync.WaitGroup
 	for i := range workers {
-		group.Go(func() { ns.Do(t, func() error { return reserveAndApply(store, home+"/run", i, turns) }) })
+		group.Go(func() {
+			ns.Do(t, func() error { return reserveAndApply(store, home+"/run", ApplyOptions{}, i, turns) })
+		})
 		group.Go(func() {
 			ns.Do(t, func() error {
 				return actor(t, "apply", fmt.Sprint(store.Path(), " ", home+"/run ", workers+i, " ", turns)).Run()
@@ -180,9 +182,7 @@ func TestApplyConcurrently(t *testing.T) {
 	group.Wait()
 	want := setOf(t, "7,59999")
 	for i := range 2 * workers {
-		for j := 0; j < turns; j += 2 {
-			want.addRange(portOf(i, j), portOf(i, j))
-		}
+		want.addRange(portOf(i, turns-1), portOf(i, turns-1))
 	}
 	ns.Do(t, func() error {
 		if got := excludedNow(t); got != want.String() {
@@ -192,22 +192,24 @@ func TestApplyConcurrently(t *testing.T) {
 	})
 }
 
-// reserveAndApply makes reservations and ends every second one, each time
-// applied.
-func reserveAndApply(s *Store, base string, worker, turns int) error {
+// reserveAndApply makes reservations and ends all but the last, each time
+// applied. They are enforced where the options say how.
+func reserveAndApply(s *Store, base string, o ApplyOptions, worker, turns int) error {
 	dir, err := rundir.Open(base)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
 	for j := range turns {
-		token, err := s.Create(exclusive(udp(portOf(worker, j), 1)))
+		r := enforced(udp(portOf(worker, j), 1))
+		r.Enforce = o.Cgroup != ""
+		token, err := s.Create(r)
 		if err == nil {
-			_, err = s.Apply(dir, ApplyOptions{})
+			_, err = s.Apply(dir, o)
 		}
-		if err == nil && j%2 == 1 {
+		if err == nil && j < turns-1 {
 			if err = s.Delete(token); err == nil {
-				_, err = s.Apply(dir, ApplyOptions{})
+				_, err = s.Apply(dir, o)
 			}
 		}
 		if err != nil {
@@ -217,14 +219,15 @@ func reserveAndApply(s *Store, base string, worker, turns int) error {
 	return nil
 }
 
-// actApply does so in a process.
+// actApply does so in a process. The last two words may be missing.
 func actApply(words string) error {
 	var path, base string
 	var worker, turns int
-	if _, err := fmt.Sscan(words, &path, &base, &worker, &turns); err != nil {
+	var o ApplyOptions
+	if n, err := fmt.Sscan(words, &path, &base, &worker, &turns, &o.Cgroup, &o.BPFFS); n < 4 {
 		return err
 	}
-	return reserveAndApply(Open(path), base, worker, turns)
+	return reserveAndApply(Open(path), base, o, worker, turns)
 }
 
 // rival is another program that changes the kernel's list, at the worst

@@ -7,9 +7,12 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
 // The store is a text file: a title with the format version, a line a
@@ -36,14 +39,52 @@ func encode(list []Reservation) []byte {
 // of a later version, whose lines and checksum may be different, and a
 // *[CorruptError] for what is no such content. Neither knows its path.
 func decode(content []byte) ([]Reservation, error) {
-	if err := checkTitle(content); err != nil {
-		return nil, err
-	}
-	body, err := checkSum(content)
+	body, err := verify(content)
 	if err != nil {
 		return nil, err
 	}
-	return parseRecords(string(body))
+	var list []Reservation
+	for number, line := range records(body) {
+		r, err := parseRecord(line)
+		if err != nil {
+			return nil, corrupt(number, "%v", err)
+		}
+		list = append(list, r)
+	}
+	if err := checkList(list); err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// decodeOne reads the one reservation that a port belongs to, or returns nil.
+// It is for claims, which should not wait for a thousand others to be read: of
+// these it reads the ports, and trusts the checksum for the rest.
+func decodeOne(content []byte, proto rules.Proto, port uint16) (*Reservation, error) {
+	body, err := verify(content)
+	if err != nil {
+		return nil, err
+	}
+	for number, line := range records(body) {
+		ports, err := parsePortsOf(line)
+		if err == nil && !ports.Contains(proto, port) {
+			continue
+		}
+		r, err := parseRecord(line)
+		if err != nil {
+			return nil, corrupt(number, "%v", err)
+		}
+		return &r, nil
+	}
+	return nil, nil
+}
+
+// verify returns what comes before the checksum, when that is right.
+func verify(content []byte) (body []byte, err error) {
+	if err := checkTitle(content); err != nil {
+		return nil, err
+	}
+	return checkSum(content)
 }
 
 func checkTitle(content []byte) error {
@@ -79,24 +120,16 @@ func lineNumber(content []byte, offset int) int {
 	return 1 + bytes.Count(content[:offset], []byte("\n"))
 }
 
-// parseRecords reads the lines after the title.
-func parseRecords(body string) ([]Reservation, error) {
-	var list []Reservation
-	number := 0
-	for line := range strings.Lines(body) {
-		if number++; number == 1 {
-			continue
+// records yields the lines after the title, and their numbers in the file.
+func records(body []byte) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		number := 0
+		for line := range strings.Lines(string(body)) {
+			if number++; number > 1 && !yield(number, strings.TrimSuffix(line, "\n")) {
+				return
+			}
 		}
-		r, err := parseRecord(strings.TrimSuffix(line, "\n"))
-		if err != nil {
-			return nil, corrupt(number, "%v", err)
-		}
-		list = append(list, r)
 	}
-	if err := checkList(list); err != nil {
-		return nil, err
-	}
-	return list, nil
 }
 
 // checkList returns an error unless the reservations are in order, apart from

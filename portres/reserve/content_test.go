@@ -7,11 +7,14 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
 func drawTime(t *rapid.T) time.Time {
@@ -43,6 +46,22 @@ func TestContentReadsBack(t *testing.T) {
 		again, err := decode(content)
 		if err != nil || fmt.Sprintf("%#v", again) != fmt.Sprintf("%#v", list) {
 			t.Fatalf("%s\nread back %+v, was %+v: %v", content, again, list, err)
+		}
+	})
+}
+
+func TestDecodeOneFindsWhatDecodeDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := drawList(t)
+		proto, port := drawProto(t), rapid.Uint16().Draw(t, "port")
+		if len(list) > 0 && rapid.Bool().Draw(t, "one of them") {
+			r := rapid.SampledFrom(list).Draw(t, "reservation")
+			proto, port = r.Proto, r.Last()
+		}
+		want := slices.IndexFunc(list, func(r Reservation) bool { return r.Contains(proto, port) })
+		got, err := decodeOne(encode(list), proto, port)
+		if err != nil || (got == nil) != (want < 0) || got != nil && got.record() != list[want].record() {
+			t.Fatalf("%v %d in %v: %v, %v", proto, port, list, got, err)
 		}
 	})
 }
@@ -91,6 +110,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"not in order", sealed(title + record(udp(9, 1), 1) + record(udp(1, 1), 2)), 3, "does not come after"},
 		{"token twice", sealed(title + record(udp(1, 1), 1) + record(udp(2, 1), 1)), 3, "twice"},
 	} {
+		if one, err := decodeOne(test.content, rules.UDP, 1); err == nil && test.line < 3 {
+			t.Errorf("%s: one of them is %v", test.name, one)
+		}
 		list, err := decode(test.content)
 		var c *CorruptError
 		if !errors.As(err, &c) || c.Line != test.line || !strings.Contains(err.Error(), test.says) || list != nil {
@@ -126,6 +148,11 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("%v, and an error: %v", list, err)
 			}
 			return
+		}
+		for i := range list {
+			if one, err := decodeOne(content, list[i].Proto, list[i].Start); err != nil || one.Token != list[i].Token {
+				t.Fatalf("%v is found as %+v, %v", list[i].Range, one, err)
+			}
 		}
 		if again := encode(list); !bytes.Equal(again, content) {
 			t.Fatalf("%q was read, and is written as %q", content, again)

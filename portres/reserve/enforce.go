@@ -98,11 +98,13 @@ func (e enforcer) pinned(name string) bool {
 // Others than root cannot keep us waiting: they cannot open it.
 func (e enforcer) openPins() (folder, error) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(e.bpffs, &st); err != nil || st.Type != unix.BPF_FS_MAGIC {
-		return folder{}, &UnavailableError{
-			Need: fmt.Sprintf("a BPF file system at %s (mount -t bpf bpf %[1]s)", e.bpffs),
-			Err:  kerr.New("statfs", e.bpffs, errors.Join(err, unix.ENODEV), ""),
-		}
+	err := unix.Statfs(e.bpffs, &st)
+	if err == nil && st.Type != unix.BPF_FS_MAGIC {
+		err = unix.ENODEV
+	}
+	if err != nil {
+		need := fmt.Sprintf("a BPF file system at %s (mount -t bpf bpf %[1]s)", e.bpffs)
+		return folder{}, &UnavailableError{need, kerr.New("statfs", e.bpffs, err, "")}
 	}
 	above, err := openFolder(filepath.Join(e.bpffs, bpfFolder), publicFolder)
 	if err != nil {
@@ -136,7 +138,12 @@ func (e enforcer) attachAll(programs *bpf.BindPrograms) error {
 	}
 	defer cgroup.Close()
 	for _, hook := range hooks {
-		if err := attach(cgroup, e.pin(hook.name), hook.attach, hook.program(programs)); err != nil {
+		err := attach(cgroup, e.pin(hook.name), hook.attach, hook.program(programs))
+		if errors.Is(err, unix.EPERM) { // ours were loaded, so we may attach
+			need := fmt.Sprintf("that the program which is attached there for itself alone goes (bpftool cgroup show %s)", path)
+			return &UnavailableError{need, fmt.Errorf("attach %s: %w", hook.name, err)}
+		}
+		if err != nil {
 			return unavailable(fmt.Sprintf("attach %s at cgroup %s", hook.name, path), err)
 		}
 	}

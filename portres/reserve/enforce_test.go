@@ -17,6 +17,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/bpf"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 	"github.com/msquicxdp/msquicxdp/rundir"
@@ -60,23 +61,25 @@ func TestEnforcedPortIsForThePermitted(t *testing.T) {
 			kind, at string
 			stranger unix.Errno
 		}{
-			{"udp4", "0.0.0.0:4433", no},
-			{"udp4", "0.0.0.0:4440", no},
-			{"udp4", "127.0.0.1:4433", no},
-			{"udp6", "[::]:4433", no},
-			{"udp6", "[::1]:4433", no},
-			{"udp6", "[::ffff:127.0.0.1]:4433", no},
-			{"udp6only", "[::]:4440", no},
-			{"tcp4", "0.0.0.0:5000", no},
-			{"tcp6", "[::]:5000", no},
-			{"tcp6only", "[::1]:5000", no},
-			{"udp4", "0.0.0.0:4432", yes},
-			{"udp6", "[::]:4441", yes},
-			{"tcp6", "[::]:4433", yes}, // UDP and TCP are reserved apart
-			{"udp6", "[::]:5000", yes},
-			{"udp6", "[::]:6000", yes},
-			{"udp4", "0.0.0.0:0", yes},
-			{"tcp6", "[::]:0", yes},
+			{"udp/4", "0.0.0.0:4433", no},
+			{"udp/4", "0.0.0.0:4440", no},
+			{"udp/4", "127.0.0.1:4433", no},
+			{"udp/6", "[::]:4433", no},
+			{"udp/6", "[::1]:4433", no},
+			{"udp/6", "[::ffff:127.0.0.1]:4433", no},
+			{"udp/6only", "[::]:4440", no},
+			{"tcp/4", "0.0.0.0:5000", no},
+			{"tcp/6", "[::]:5000", no},
+			{"tcp/6only", "[::1]:5000", no},
+			{"mptcp/4", "0.0.0.0:5000", no},
+			{"mptcp/6", "[::]:5000", no},
+			{"udp/4", "0.0.0.0:4432", yes},
+			{"udp/6", "[::]:4441", yes},
+			{"tcp/6", "[::]:4433", yes}, // UDP and TCP are reserved apart
+			{"udp/6", "[::]:5000", yes},
+			{"udp/6", "[::]:6000", yes},
+			{"udp/4", "0.0.0.0:0", yes},
+			{"tcp/6", "[::]:0", yes},
 		} {
 			for _, who := range []struct {
 				uid, gid int
@@ -89,7 +92,11 @@ func TestEnforcedPortIsForThePermitted(t *testing.T) {
 				{1000, 1, yes},
 				{1, 2000, yes},
 			} {
-				if _, errno := p.bind(t, test.kind, test.at, who.uid, who.gid); errno != who.want {
+				_, errno := p.bind(t, test.kind, test.at, who.uid, who.gid)
+				if errno == unix.EPROTONOSUPPORT || errno == unix.ENOPROTOOPT {
+					continue // a kernel without MPTCP, or with it switched off
+				}
+				if errno != who.want {
 					t.Errorf("%s %s as %d:%d: errno %d, want %d", test.kind, test.at, who.uid, who.gid, errno, who.want)
 				}
 			}
@@ -138,8 +145,8 @@ func TestAutobind(t *testing.T) {
 				writeSysctl(t, ephemeralPath, "\n")
 			}
 			for kind, at := range map[string]string{
-				"udp4": "0.0.0.0:0", "udp6": "[::]:0", "udp6only": "[::]:0",
-				"tcp4": "0.0.0.0:0", "tcp6": "[::]:0", "tcp6only": "[::]:0",
+				"udp/4": "0.0.0.0:0", "udp/6": "[::]:0", "udp/6only": "[::]:0",
+				"tcp/4": "0.0.0.0:0", "tcp/6": "[::]:0", "tcp/6only": "[::]:0",
 			} {
 				if port, errno := p.bind(t, kind, at, 1, 1); errno != unix.EADDRINUSE {
 					t.Errorf("%s, listed %v: a stranger got port %d, errno %d", kind, listed, port, errno)
@@ -425,7 +432,7 @@ func TestForSaysWhatTheKernelDoes(t *testing.T) {
 		b.create(exclusive(tcp(4433, 1)))
 		find := func(proto rules.Proto, port uint16, uid uint32, gids ...uint32) *rules.Reservation {
 			t.Helper()
-			got, err := b.find(b.enforcer(), proto, port, uid, gids)
+			got, err := b.ruleFor(b.enforcer(), proto, port, uid, gids)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -464,7 +471,7 @@ func TestForUnprivileged(t *testing.T) {
 		openToAll(t, b.bpffs)
 		for _, applied := range []bool{false, true} {
 			asUser(t, 1000, func() {
-				got, err := b.find(b.enforcer(), rules.UDP, 4433, 1000, nil)
+				got, err := b.ruleFor(b.enforcer(), rules.UDP, 4433, 1000, nil)
 				if err != nil || got.Enforced != applied {
 					t.Errorf("%+v, %v", got, err)
 				}
@@ -550,7 +557,7 @@ func TestTooManyPorts(t *testing.T) {
 		defer stop()
 		wantBarred(t, p, 1024, true)
 		wantBarred(t, p, 65023, true)
-		if _, errno := p.bind(t, "tcp6", "[::]:1024", 1, 1); errno != 0 {
+		if _, errno := p.bind(t, "tcp/6", "[::]:1024", 1, 1); errno != 0 {
 			t.Errorf("TCP: errno %d", errno)
 		}
 	})
@@ -577,6 +584,67 @@ func TestEnforcementUnavailable(t *testing.T) {
 			if a.Excluded != "4433" {
 				t.Errorf("%s: what can be done was not: %+v", test.name, a)
 			}
+		}
+	})
+}
+
+// TestForeignAttachment: a program that somebody attached in the old way, for
+// itself alone, keeps ours out. It is named, and left alone.
+func TestForeignAttachment(t *testing.T) {
+	inSandbox(t, func(b *sandbox) {
+		var programs bpf.BindPrograms
+		if err := bpf.LoadBindObjects(&programs, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: b.bpffs}}); err != nil {
+			t.Fatal(err)
+		}
+		defer programs.Close()
+		cgroup, err := os.Open(b.cgroup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cgroup.Close()
+		foreign := link.RawAttachProgramOptions{Target: int(cgroup.Fd()), Program: programs.MsquicxdpBind6, Attach: ebpf.AttachCGroupInet6Bind}
+		if err := link.RawAttachProgram(foreign); err != nil {
+			t.Fatal(err)
+		}
+		b.create(enforced(udp(4433, 1)))
+		_, err = b.Store.Apply(b.dir, b.options())
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "bpftool cgroup show "+b.cgroup) {
+			t.Errorf("%v", err)
+		}
+		if err := link.RawDetachProgram(link.RawDetachProgramOptions{Target: foreign.Target, Program: foreign.Program, Attach: foreign.Attach}); err != nil {
+			t.Errorf("the foreign program: %v", err)
+		}
+		b.apply()
+	})
+}
+
+// TestEnforceConcurrently: in several network namespaces at once, reservations
+// come and go, so that the programs do too.
+func TestEnforceConcurrently(t *testing.T) {
+	inSandbox(t, func(b *sandbox) {
+		const workers, turns = 3, 5
+		var ends []func()
+		for i := range workers {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil { // this thread ends soon
+				t.Fatal(err)
+			}
+			p, stop := b.prober()
+			defer stop()
+			cmd := actor(t, "apply", fmt.Sprint(b.Path(), i, " ", filepath.Dir(b.dir.Path()), " ", i, " ", turns, " ", b.cgroup, " ", b.bpffs))
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, func() {
+				if err := cmd.Wait(); err != nil {
+					t.Error(err)
+				}
+				for j := range turns {
+					wantBarred(t, p, portOf(i, j), j == turns-1)
+				}
+			})
+		}
+		for _, end := range ends {
+			end()
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 // not used, and nothing is guessed from it.
 type CorruptError struct {
 	Path string
-	Line int // 0: the file as a whole
+	Line int
 	Why  string
 }
 
@@ -21,11 +21,7 @@ func corrupt(line int, format string, args ...any) *CorruptError {
 }
 
 func (e *CorruptError) Error() string {
-	line := ""
-	if e.Line > 0 {
-		line = fmt.Sprintf(", line %d", e.Line)
-	}
-	return fmt.Sprintf("reservations %s%s: %s; restore the file from a backup, or remove it and reserve again", e.Path, line, e.Why)
+	return fmt.Sprintf("reservations %s, line %d: %s; restore the file from a backup, or remove it and reserve again", e.Path, e.Line, e.Why)
 }
 
 // withPath puts the path into an error of [decode].

@@ -18,10 +18,10 @@ func For(proto rules.Proto, port uint16, uid uint32, gids []uint32) (*rules.Rese
 // Whether it is enforced is what the kernel shows, and for those who may not
 // look, what the administrator asked for.
 func (s *Store) For(proto rules.Proto, port uint16, uid uint32, gids []uint32) (*rules.Reservation, error) {
-	return s.find(newEnforcer(ApplyOptions{}), proto, port, uid, gids)
+	return s.ruleFor(newEnforcer(ApplyOptions{}), proto, port, uid, gids)
 }
 
-func (s *Store) find(e enforcer, proto rules.Proto, port uint16, uid uint32, gids []uint32) (*rules.Reservation, error) {
+func (s *Store) ruleFor(e enforcer, proto rules.Proto, port uint16, uid uint32, gids []uint32) (*rules.Reservation, error) {
 	r, err := s.Find(proto, port)
 	if r == nil || err != nil {
 		return nil, err

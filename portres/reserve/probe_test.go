@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -60,8 +61,8 @@ func startProber(t *testing.T, cmd *exec.Cmd) (p *prober, stop func()) {
 }
 
 // bind binds a socket for a moment, as a user and a group, and returns the port
-// that it got. kind is "udp4", "udp6", which takes IPv4 as well, "udp6only" or
-// the same for TCP.
+// that it got. kind is "udp/4", "udp/6", which takes IPv4 as well, "udp/6only"
+// or the same for TCP or MPTCP.
 func (p *prober) bind(t *testing.T, kind, at string, uid, gid int) (port int, errno unix.Errno) {
 	t.Helper()
 	if _, err := fmt.Fprintln(p.in, kind, at, uid, gid); err != nil {
@@ -81,7 +82,7 @@ func (p *prober) bind(t *testing.T, kind, at string, uid, gid int) (port int, er
 // may says whether a user and a group can bind a UDP port.
 func (p *prober) may(t *testing.T, port uint16, uid, gid int) bool {
 	t.Helper()
-	_, errno := p.bind(t, "udp6", fmt.Sprintf("[::]:%d", port), uid, gid)
+	_, errno := p.bind(t, "udp/6", fmt.Sprintf("[::]:%d", port), uid, gid)
 	if errno != 0 && errno != unix.EADDRINUSE {
 		t.Fatalf("bind to %d: %v", port, errno)
 	}
@@ -123,17 +124,13 @@ func bindAs(kind string, at netip.AddrPort, uid, gid int) (port int, err error) 
 	if err := becomeUser(uid, gid); err != nil {
 		return 0, fmt.Errorf("become user %d: %w", uid, err)
 	}
-	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: at.Addr().As16(), Port: int(at.Port())})
-	if kind[3] == '4' {
-		family, sa = unix.AF_INET, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}
-	}
-	transport := map[string]int{"udp": unix.SOCK_DGRAM, "tcp": unix.SOCK_STREAM}[kind[:3]]
-	fd, err := unix.Socket(family, transport|unix.SOCK_CLOEXEC, 0)
+	transport, family, _ := strings.Cut(kind, "/")
+	fd, sa, err := newSocket(transport, family, at)
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(fd)
-	if kind[3:] == "6only" {
+	if family == "6only" {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
 			return 0, err
 		}
@@ -149,6 +146,24 @@ func bindAs(kind string, at netip.AddrPort, uid, gid int) (port int, err error) 
 		port = name.Port
 	}
 	return port, err
+}
+
+func newSocket(transport, family string, at netip.AddrPort) (fd int, sa unix.Sockaddr, err error) {
+	domain := unix.AF_INET6
+	sa = &unix.SockaddrInet6{Addr: at.Addr().As16(), Port: int(at.Port())}
+	if family == "4" {
+		domain = unix.AF_INET
+		sa = &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}
+	}
+	kind, protocol := unix.SOCK_STREAM, 0
+	switch transport {
+	case "udp":
+		kind = unix.SOCK_DGRAM
+	case "mptcp":
+		protocol = unix.IPPROTO_MPTCP
+	}
+	fd, err = unix.Socket(domain, kind|unix.SOCK_CLOEXEC, protocol)
+	return fd, sa, err
 }
 
 // becomeUser makes the calling thread, and no other, run as a user with one

@@ -62,6 +62,16 @@ func parseRecord(line string) (Reservation, error) {
 	return r, p.err
 }
 
+// parsePortsOf reads the ports of a record alone.
+func parsePortsOf(line string) (Range, error) {
+	f := strings.SplitN(line, " ", 5)
+	if len(f) != 5 {
+		return Range{}, fmt.Errorf("%d fields, want %d", len(f), recordFields)
+	}
+	var p recordParser
+	return p.ports(f[2], f[3]), p.err
+}
+
 // recordParser reads fields of a record and keeps the first error.
 type recordParser struct{ err error }
 

@@ -113,17 +113,15 @@ func (s *Store) List() ([]Reservation, error) {
 	return list, withPath(err, s.path)
 }
 
-// Find returns the reservation that a port belongs to, or nil.
+// Find returns the reservation that a port belongs to, or nil. It fails as
+// [Store.List] does.
 func (s *Store) Find(proto rules.Proto, port uint16) (*Reservation, error) {
-	list, err := s.List()
-	if err != nil {
+	content, err := readFile(s.path)
+	if err != nil || content == nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(list, func(r Reservation) bool { return r.Contains(proto, port) })
-	if i < 0 {
-		return nil, nil
-	}
-	return &list[i], nil
+	r, err := decodeOne(content, proto, port)
+	return r, withPath(err, s.path)
 }
 
 // change replaces the list by what f makes of it, while nobody else does.

@@ -277,7 +277,7 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 }
 
-func portOf(worker, turn int) uint16 { return uint16(1000*worker + turn + 1) }
+func portOf(worker, turn int) uint16 { return uint16(2000 + 1000*worker + turn) }
 
 const commonPort = 60000
 
