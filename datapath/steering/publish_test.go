@@ -198,28 +198,33 @@ func TestWithdrawTooLate(t *testing.T) {
 	}
 }
 
-// The entry of a dead process whose slot has another owner by now: Publish
-// removes it, but a CPU may have read it before.
+// The entry of a dead process whose slot has another owner by now, or none:
+// Publish removes it, but a CPU may have read it before.
 func TestStaleEntryIsNotFollowed(t *testing.T) {
-	p := newPort(t, usual)
-	stale, id := identifier(usual.Length, 1), identifier(usual.Length, 2)
-	fds := p.publish(5, id, 1)
-	if err := p.g.objects.Identifiers.Put(key(stale), uint32(5)); err != nil {
-		t.Fatal(err)
-	}
-	p.wantDropped(Counters{DeadMember: 1}, short(usual, stale))
-	p.wantDropped(Counters{DeadMember: 1}, long(usual, stale))
-	p.wantAt(fds, "v4", short(usual, id))
-	for _, nowhere := range []uint32{7, MaxSlots, 1<<32 - 1} {
-		if err := p.g.objects.Identifiers.Put(key(stale), nowhere); err != nil {
+	e := cibir.Encoding{Length: cibir.MaxIDLength, SourceOffset: 1, DestinationOffset: 1}
+	p := newPort(t, e)
+	fds := p.publish(5, identifier(e.Length, 0), 1)
+	follow := func(stale cibir.ID, slot uint32, want Counters) {
+		t.Helper()
+		if err := p.g.objects.Identifiers.Put(key(stale), slot); err != nil {
 			t.Fatal(err)
 		}
-		want := Counters{DeadMember: 1} // an empty slot
-		if nowhere >= MaxSlots {
-			want = Counters{UnknownIdentifier: 1}
-		}
-		p.wantDropped(want, short(usual, stale))
+		p.wantDropped(want, short(e, stale))
+		p.wantDropped(want, long(e, stale))
 	}
+	for i := range e.Length { // in whichever byte it differs from the new one
+		b := make([]byte, e.Length)
+		b[i] = 1
+		stale, err := cibir.NewID(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		follow(stale, 5, Counters{DeadMember: 1})
+	}
+	p.wantAt(fds, "v4", short(e, identifier(e.Length, 0)))
+	follow(identifier(e.Length, 1), 7, Counters{DeadMember: 1})
+	follow(identifier(e.Length, 1), MaxSlots, Counters{UnknownIdentifier: 1})
+	follow(identifier(e.Length, 1), 1<<32-1, Counters{UnknownIdentifier: 1})
 }
 
 // A socket of another port can be no answer for this one.
