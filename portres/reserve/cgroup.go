@@ -32,7 +32,7 @@ func cgroupTop() (string, error) {
 
 // findCgroupTop looks for it in a mountinfo, as proc_pid_mountinfo(5) tells:
 //
-//	36 35 98:0 /root /mount/point options optional... - type source options
+//	36 35 98:0 /part /mount/point options optional... - type source options
 func findCgroupTop(mounts string) (path string, ok bool) {
 	for line := range strings.Lines(mounts) {
 		where, what, _ := strings.Cut(line, " - ")

@@ -16,10 +16,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
 
-	"github.com/msquicxdp/msquicxdp/bpf"
-	"github.com/msquicxdp/msquicxdp/internal/netnstest"
-	"github.com/msquicxdp/msquicxdp/portres/rules"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
@@ -425,124 +423,6 @@ func TestEnforceKilledAtEveryCall(t *testing.T) {
 	}
 }
 
-func TestForSaysWhatTheKernelDoes(t *testing.T) {
-	inSandbox(t, func(b *sandbox) {
-		r := shared(udp(4433, 8))
-		token := b.create(r)
-		b.create(exclusive(tcp(4433, 1)))
-		find := func(proto rules.Proto, port uint16, uid uint32, gids ...uint32) *rules.Reservation {
-			t.Helper()
-			got, err := b.ruleFor(b.enforcer(), proto, port, uid, gids)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return got
-		}
-		if got := find(rules.UDP, 4432, 0); got != nil {
-			t.Errorf("a port that is not reserved: %+v", got)
-		}
-		want := rules.Reservation{Token: token.String(), Name: r.Name, Encoding: r.Encoding, Permitted: true}
-		if got := find(rules.UDP, 4440, 1001); *got != want {
-			t.Errorf("before Apply: %+v, want %+v", got, want)
-		}
-		b.apply()
-		want.Enforced = true
-		if got := find(rules.UDP, 4440, 77, 5, 4294967294); *got != want {
-			t.Errorf("after Apply: %+v, want %+v", got, want)
-		}
-		want.Permitted = false
-		if got := find(rules.UDP, 4440, 77, 5); *got != want {
-			t.Errorf("to a stranger: %+v, want %+v", got, want)
-		}
-		if got := find(rules.TCP, 4433, 1000); !got.Exclusive || got.Enforced || !got.Permitted {
-			t.Errorf("exclusive: %+v", got)
-		}
-		os.Remove(b.enforcer().pin("post_bind6"))
-		if find(rules.UDP, 4440, 0).Enforced {
-			t.Error("enforced with a hook missing")
-		}
-	})
-}
-
-// TestForUnprivileged: who may not look takes the administrator's word.
-func TestForUnprivileged(t *testing.T) {
-	inSandbox(t, func(b *sandbox) {
-		b.create(enforced(udp(4433, 1)))
-		openToAll(t, b.bpffs)
-		for _, applied := range []bool{false, true} {
-			asUser(t, 1000, func() {
-				got, err := b.ruleFor(b.enforcer(), rules.UDP, 4433, 1000, nil)
-				if err != nil || got.Enforced != applied {
-					t.Errorf("%+v, %v", got, err)
-				}
-			})
-			b.apply()
-		}
-	})
-}
-
-func TestFor(t *testing.T) {
-	s := newStore(t)
-	t.Setenv(pathVariable, s.Path())
-	if r, err := For(rules.UDP, 4433, 0, nil); r != nil || err != nil {
-		t.Errorf("without a store: %+v, %v", r, err)
-	}
-	mustCreate(t, s, exclusive(udp(4433, 1)))
-	if r, err := For(rules.UDP, 4433, 1000, nil); err != nil || r == nil || !r.Permitted || r.Enforced {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if err := os.WriteFile(s.Path(), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := For(rules.UDP, 4433, 1000, nil); err == nil || r != nil {
-		t.Errorf("damaged: %+v, %v", r, err)
-	}
-}
-
-func TestCapabilities(t *testing.T) {
-	inSandbox(t, func(b *sandbox) {
-		b.create(enforced(udp(4433, 1)))
-		for _, test := range []struct {
-			has   []int
-			works bool
-		}{
-			{[]int{unix.CAP_NET_ADMIN}, false},
-			{[]int{unix.CAP_BPF}, false},
-			{[]int{unix.CAP_NET_ADMIN, unix.CAP_BPF}, true},
-		} {
-			withCapabilities(t, test.has, func() {
-				a, err := b.Store.Apply(b.dir, b.options())
-				if test.works != (err == nil) || err != nil && (!errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "CAP_BPF and CAP_NET_ADMIN")) {
-					t.Errorf("with capabilities %v: %v", test.has, err)
-				}
-				if a.Excluded != "4433" {
-					t.Errorf("with capabilities %v: %+v", test.has, a)
-				}
-			})
-		}
-	})
-}
-
-// withCapabilities runs f with no other effective capabilities.
-func withCapabilities(t *testing.T, has []int, f func()) {
-	t.Helper()
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3} // of this thread
-	var all [2]unix.CapUserData
-	if err := unix.Capget(&header, &all[0]); err != nil {
-		t.Fatal(err)
-	}
-	few := all
-	few[0].Effective, few[1].Effective = 0, 0
-	for _, c := range has {
-		few[c/32].Effective |= 1 << (c % 32)
-	}
-	if err := unix.Capset(&header, &few[0]); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Capset(&header, &all[0])
-	f()
-}
-
 // TestTooManyPorts: what does not fit is an error, and fits when there is less.
 func TestTooManyPorts(t *testing.T) {
 	inSandbox(t, func(b *sandbox) {
@@ -560,61 +440,6 @@ func TestTooManyPorts(t *testing.T) {
 		if _, errno := p.bind(t, "tcp/6", "[::]:1024", 1, 1); errno != 0 {
 			t.Errorf("TCP: errno %d", errno)
 		}
-	})
-}
-
-func TestEnforcementUnavailable(t *testing.T) {
-	inSandbox(t, func(b *sandbox) {
-		b.create(enforced(udp(4433, 1)))
-		for _, test := range []struct {
-			name    string
-			options ApplyOptions
-			says    string
-			errno   unix.Errno
-		}{
-			{"no BPF file system", ApplyOptions{Cgroup: b.cgroup, BPFFS: filepath.Dir(b.Path())}, "mount -t bpf", unix.ENODEV},
-			{"no such directory", ApplyOptions{Cgroup: b.cgroup, BPFFS: "/none"}, "mount -t bpf", unix.ENOENT},
-			{"no cgroup", ApplyOptions{Cgroup: filepath.Dir(b.Path()), BPFFS: b.bpffs}, "attach bind4", unix.EBADF},
-			{"cgroup is not there", ApplyOptions{Cgroup: "/none", BPFFS: b.bpffs}, "/none", unix.ENOENT},
-		} {
-			a, err := b.Store.Apply(b.dir, test.options)
-			if !errors.Is(err, test.errno) || !strings.Contains(err.Error(), test.says) || len(a.Enforced) != 0 {
-				t.Errorf("%s: %+v, %v; want errno %d, %q", test.name, a, err, test.errno, test.says)
-			}
-			if a.Excluded != "4433" {
-				t.Errorf("%s: what can be done was not: %+v", test.name, a)
-			}
-		}
-	})
-}
-
-// TestForeignAttachment: a program that somebody attached in the old way, for
-// itself alone, keeps ours out. It is named, and left alone.
-func TestForeignAttachment(t *testing.T) {
-	inSandbox(t, func(b *sandbox) {
-		var programs bpf.BindPrograms
-		if err := bpf.LoadBindObjects(&programs, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: b.bpffs}}); err != nil {
-			t.Fatal(err)
-		}
-		defer programs.Close()
-		cgroup, err := os.Open(b.cgroup)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cgroup.Close()
-		foreign := link.RawAttachProgramOptions{Target: int(cgroup.Fd()), Program: programs.MsquicxdpBind6, Attach: ebpf.AttachCGroupInet6Bind}
-		if err := link.RawAttachProgram(foreign); err != nil {
-			t.Fatal(err)
-		}
-		b.create(enforced(udp(4433, 1)))
-		_, err = b.Store.Apply(b.dir, b.options())
-		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "bpftool cgroup show "+b.cgroup) {
-			t.Errorf("%v", err)
-		}
-		if err := link.RawDetachProgram(link.RawDetachProgramOptions{Target: foreign.Target, Program: foreign.Program, Attach: foreign.Attach}); err != nil {
-			t.Errorf("the foreign program: %v", err)
-		}
-		b.apply()
 	})
 }
 
@@ -649,28 +474,38 @@ func TestEnforceConcurrently(t *testing.T) {
 	})
 }
 
-func TestFindCgroupTop(t *testing.T) {
-	for _, test := range []struct {
-		name, mounts, want string
-	}{
-		{"none", "22 1 0:5 / /proc rw - proc proc rw\n", ""},
-		{"unified", "22 1 0:5 / /proc rw - proc proc rw\n30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n", "/sys/fs/cgroup"},
-		{"part of it", "30 23 0:26 /a /mnt rw - cgroup2 none rw\n31 23 0:26 / /top rw - cgroup2 none rw\n", "/top"},
-		{"above the namespace", "30 23 0:26 /.. /mnt rw - cgroup2 none rw\n", ""},
-		{"blank in the path", `30 23 0:26 / /a\040b\134 rw - cgroup2 none rw` + "\n", `/a b\`},
-		{"version 1", "30 23 0:26 / /sys/fs/cgroup rw - cgroup cgroup rw\n", ""},
-		{"cut short", "30 23 - cgroup2", ""},
-	} {
-		if got, ok := findCgroupTop(test.mounts); got != test.want || ok != (test.want != "") {
-			t.Errorf("%s: %q, %v", test.name, got, ok)
-		}
-	}
-	netnstest.Require(t)
+// TestKernelAgreesWithPermits compares the kernel's answers with those of the
+// reservations that it was given.
+func TestKernelAgreesWithPermits(t *testing.T) {
 	inSandbox(t, func(b *sandbox) {
-		top, err := cgroupTop()
-		var st, child unix.Statfs_t
-		if err != nil || unix.Statfs(top, &st) != nil || unix.Statfs(b.cgroup, &child) != nil || st.Type != child.Type {
-			t.Errorf("%q, %v", top, err)
-		}
+		p, stop := b.prober()
+		defer stop()
+		few := rapid.Uint32Range(1, 4)
+		rapid.Check(t, func(t *rapid.T) {
+			for _, r := range must(b.List()) {
+				b.delete(r.Token)
+			}
+			for range rapid.IntRange(0, 4).Draw(t, "reservations") {
+				ports := Range{drawProto(t), rapid.Uint16Range(2001, 2008).Draw(t, "start"), rapid.Uint16Range(1, 4).Draw(t, "count")}
+				r := exclusive(ports)
+				r.UIDs = rapid.SliceOfN(few, 1, 3).Draw(t, "uids")
+				r.GIDs = rapid.SliceOfN(few, 0, 3).Draw(t, "gids")
+				r.Enforce = rapid.Bool().Draw(t, "enforce")
+				b.Create(r) // unless it overlaps
+			}
+			b.apply()
+			for range 5 {
+				proto, port := drawProto(t), rapid.Uint16Range(2001, 2012).Draw(t, "port")
+				uid, gid := few.Draw(t, "uid"), few.Draw(t, "gid")
+				r := must(b.Find(proto, port))
+				want := unix.Errno(0)
+				if r != nil && r.Enforce && !r.Permits(uid, []uint32{gid}) {
+					want = unix.EADDRINUSE
+				}
+				if _, errno := p.bind(b.t, proto.String()+"/6", fmt.Sprintf("[::]:%d", port), int(uid), int(gid)); errno != want {
+					t.Fatalf("%v %d as %d:%d: errno %d, want %d by %+v", proto, port, uid, gid, errno, want, r)
+				}
+			}
+		})
 	})
 }

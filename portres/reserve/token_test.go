@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+
+package reserve
+
+import (
+	"testing"
+)
+
+func TestToken(t *testing.T) {
+	token, err := ParseToken("00112233445566FF")
+	if err != nil || token.String() != "00112233445566ff" {
+		t.Errorf("%v, %v", token, err)
+	}
+	for _, text := range []string{"", "0000000000000000", "112233445566ff", "00112233445566fff", "+0112233445566ff", "0x112233445566ff", "0_12233445566fff"} {
+		if token, err := ParseToken(text); err == nil {
+			t.Errorf("%q became %v", text, token)
+		}
+	}
+}
