@@ -147,6 +147,11 @@ type actor struct {
 // actor starts a process as a user. It is killed with the test.
 func (r room) actor(name string, uid uint32) *actor {
 	r.t.Helper()
+	return r.start(name, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}})
+}
+
+func (r room) start(name string, attr *syscall.SysProcAttr) *actor {
+	r.t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		r.t.Fatal(err)
@@ -158,7 +163,7 @@ func (r room) actor(name string, uid uint32) *actor {
 	a.cmd.Dir = "/"
 	a.cmd.Stderr = os.Stderr
 	a.cmd.ExtraFiles = []*os.File{theirs}
-	a.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	a.cmd.SysProcAttr = attr
 	r.ns.Do(r.t, a.cmd.Start)
 	r.t.Cleanup(a.kill)
 	return a

@@ -4,7 +4,6 @@ package hold
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -32,9 +31,8 @@ func TestAdmitWhileAStrangerHammers(t *testing.T) {
 				fds, err := r.admit(uid, d, 1)
 				if err != nil {
 					refusal := wantInUse(t, err)
-					want := plainStranger.party(t, who)
-					if !refusal.Entered || !slices.Equal(refusal.Holders, []rules.Party{want}) {
-						t.Errorf("refused by %+v, want %+v", refusal, want)
+					if !refusal.Entered || len(refusal.Holders) != 1 || refusal.Holders[0].UID != uint32(who) {
+						t.Errorf("refused by %+v, want uid %d", refusal, who) // its process may have closed it by now
 					}
 				}
 				h.wantOut(t, 3)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
 
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
@@ -30,32 +31,30 @@ func attachSteering(member int) error {
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 }
 
-// send sends datagrams to the port, and returns when they are in a queue or
+// sendTo sends datagrams to the port, and returns when they are in a queue or
 // dropped: over loopback that is before sendto returns.
-func (r room) send(to netip.Addr, key byte, n int) {
-	r.t.Helper()
-	family := unix.AF_INET6
-	if to.Is4() {
-		family = unix.AF_INET
-	}
-	r.as(root, func() error {
-		fd, err := plainSocket(rules.UDP, family)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		sa, err := sockaddr(fd, netip.AddrPortFrom(to, port))
-		for range n {
-			if err == nil {
-				err = unix.Sendto(fd, []byte{key}, 0, sa)
-			}
-		}
+func sendTo(ip string, key byte, n int) error {
+	fd, err := plainSocket(rules.UDP, unix.AF_INET6)
+	if err != nil {
 		return err
-	})
+	}
+	defer unix.Close(fd)
+	sa, err := sockaddr(fd, netip.AddrPortFrom(netip.MustParseAddr(ip), port))
+	for range n {
+		if err == nil {
+			err = unix.Sendto(fd, []byte{key}, 0, sa)
+		}
+	}
+	return err
+}
+
+func (r room) send(ip string, key byte, n int) {
+	r.t.Helper()
+	r.as(root, func() error { return sendTo(ip, key, n) })
 }
 
 // drain returns how many datagrams wait at each socket.
-func drain(t *testing.T, fds ...int) []int {
+func drain(t rapid.TB, fds ...int) []int {
 	t.Helper()
 	counts := make([]int, len(fds))
 	for i, fd := range fds {
@@ -83,7 +82,7 @@ func (r room) wantSteered(d *Door, members ...int) {
 	for _, to := range []string{"127.0.0.1", "127.0.0.2", "::1"} {
 		for key := range members {
 			drain(r.t, all...)
-			r.send(netip.MustParseAddr(to), byte(key), 5)
+			r.send(to, byte(key), 5)
 			want := make([]int, len(all))
 			want[key] = 5
 			if got := drain(r.t, all...); !slices.Equal(got, want) {
@@ -116,7 +115,7 @@ func TestSpares(t *testing.T) {
 		steer(t, fds[0])
 		r.wantSteered(d, fds...)
 		for key := range 2 { // the spares are numbered behind the members
-			r.send(netip.MustParseAddr("::1"), byte(len(fds)+key), 3)
+			r.send("::1", byte(len(fds)+key), 3)
 		}
 		if got := drain(t, d.spares...); got[0]+got[1] != 0 {
 			t.Errorf("spares received %v", got)

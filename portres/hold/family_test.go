@@ -59,7 +59,7 @@ func TestIPv6SwitchedOff(t *testing.T) {
 			unix.Close(fd)
 		}
 		for key := range members {
-			r.send(at("127.0.0.1:0").Addr(), byte(key), 5)
+			r.send("127.0.0.1", byte(key), 5)
 			if got := drain(t, members...); got[key] != 5 || got[0]+got[1] != 5 {
 				t.Errorf("datagrams for member %d arrive as %v", key, got)
 			}
@@ -81,6 +81,11 @@ func TestNoIPv6(t *testing.T) {
 				if _, err := plainSocket(rules.UDP, unix.AF_INET6); kerr.Errno(err) != unix.EAFNOSUPPORT {
 					t.Errorf("the family is still there: %v", err)
 				}
+				p, err := Place(rules.UDP, port)
+				if err != nil || p.Addr() != at("0.0.0.0:4433") {
+					t.Errorf("placeholder %+v, %v", p, err)
+				}
+				o.Placeholder = p
 				d, members, err := Open(o)
 				if err != nil {
 					return err

@@ -53,21 +53,17 @@ func Adopt(o Options, h Handover) (*Door, error) {
 
 // checkGuard refuses a descriptor that is anything else than a guard of the port.
 func (d *Door) checkGuard() error {
-	_, local, err := shapeOf(d.guard)
+	shape, local, err := shapeOf(d.guard)
 	if err != nil {
 		return err
 	}
-	proto, err := unix.GetsockoptInt(d.guard, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	proto, err := protoOf(d.guard)
 	if err != nil {
-		return kerr.New("getsockopt", "SO_PROTOCOL", err, "")
+		return err
 	}
-	device, err := unix.GetsockoptInt(d.guard, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
-	if err != nil {
-		return kerr.New("getsockopt", "SO_BINDTOIFINDEX", err, "")
-	}
-	if proto != int(d.o.Proto) || local.Port() != d.o.Addr.Port() || device != noInterface {
-		return fmt.Errorf("adopt: descriptor %d is no guard of %s port %d: protocol %d, local address %s, interface %d",
-			d.guard, d.o.Proto, d.o.Addr.Port(), proto, local, device)
+	if proto != d.o.Proto || local.Port() != d.o.Addr.Port() || shape.device != noInterface {
+		return fmt.Errorf("adopt: descriptor %d is no guard of %s port %d, but a %s socket at %s on interface %d",
+			d.guard, d.o.Proto, d.o.Addr.Port(), proto, local, shape.device)
 	}
 	return d.remember(d.guard)
 }

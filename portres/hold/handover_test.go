@@ -91,8 +91,8 @@ func TestAdoptRefuses(t *testing.T) {
 		guard int
 		says  string
 	}{
-		{"a member", group(rules.UDP, 1), members[0], "is no guard of udp port 4433: protocol 17, local address [::]:4433, interface 0"},
-		{"of TCP", group(rules.UDP, 1), tcp[0], "protocol 6"},
+		{"a member", group(rules.UDP, 1), members[0], "is no guard of udp port 4433, but a udp socket at [::]:4433 on interface 0"},
+		{"of TCP", group(rules.UDP, 1), tcp[0], "but a tcp socket"},
 		{"of another port", elsewhere, d.guard, "no guard of udp port 4434"},
 		{"no socket", group(rules.UDP, 1), null, "getsockname"},
 		{"no port", noPort, d.guard, "name the port"},

@@ -192,3 +192,19 @@ func TestWhatInUseSays(t *testing.T) {
 		t.Error("it is no EADDRINUSE")
 	}
 }
+
+func TestHolders(t *testing.T) {
+	r := newRoom(t)
+	r.mustOpen(root, group(rules.UDP, 1), rules.Owned)
+	r.as(root, func() error {
+		want := plainStranger.party(t, OwnerUID)
+		got, err := Holders(rules.UDP, port)
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("holders are %+v, want %+v", got, want)
+		}
+		if free, err := Holders(rules.TCP, port); len(free) != 0 || err != nil {
+			t.Errorf("holders of a free port are %+v, %v", free, err)
+		}
+		return err
+	})
+}

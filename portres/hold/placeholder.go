@@ -3,6 +3,7 @@
 package hold
 
 import (
+	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -53,22 +54,32 @@ func placeholderSocket(proto rules.Proto) (int, error) {
 
 // AdoptPlaceholder makes a placeholder of a descriptor that another process, or
 // an earlier one, handed over. It takes the descriptor over, and closes it if it
-// is not a bound UDP or TCP socket.
+// is anything else than a bound UDP or TCP socket without SO_REUSEPORT.
 func AdoptPlaceholder(fd int) (*Placeholder, error) {
-	_, addr, err := shapeOf(fd)
-	proto := 0
-	if err == nil {
-		proto, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-		err = kerr.New("getsockopt", "SO_PROTOCOL", err, "")
-	}
-	if err == nil && (addr.Port() == 0 || proto != int(rules.UDP) && proto != int(rules.TCP)) {
-		err = kerr.New("adopt", addr.String(), unix.EINVAL, "hand over a bound UDP or TCP socket")
-	}
+	p, err := placeholderOf(fd)
 	if err != nil {
 		unix.Close(fd)
+	}
+	return p, err
+}
+
+func placeholderOf(fd int) (*Placeholder, error) {
+	_, addr, err := shapeOf(fd)
+	if err != nil {
 		return nil, err
 	}
-	return &Placeholder{fd: fd, proto: rules.Proto(proto), addr: addr}, nil
+	proto, err := protoOf(fd)
+	if err != nil {
+		return nil, err
+	}
+	shares, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT)
+	if err != nil {
+		return nil, kerr.New("getsockopt", "SO_REUSEPORT", err, "")
+	}
+	if addr.Port() == 0 || shares != 0 || proto != rules.UDP && proto != rules.TCP {
+		return nil, fmt.Errorf("adopt: descriptor %d is no placeholder, but a %s socket at %s with SO_REUSEPORT=%d", fd, proto, addr, shares)
+	}
+	return &Placeholder{fd: fd, proto: proto, addr: addr}, nil
 }
 
 // Addr returns the address that is held.

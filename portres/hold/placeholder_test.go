@@ -166,8 +166,15 @@ func TestAdoptPlaceholder(t *testing.T) {
 	for name, open := range map[string]func() (int, error){
 		"no socket": func() (int, error) { return unix.Open("/dev/null", unix.O_CLOEXEC, 0) },
 		"unbound":   func() (int, error) { return plainSocket(rules.UDP, unix.AF_INET6) },
-		"neither UDP nor TCP": func() (int, error) {
+		"of another family": func() (int, error) {
 			return unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		},
+		"of another protocol": func() (int, error) {
+			return unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6)
+		},
+		"shared": func() (fd int, err error) {
+			r.as(root, func() error { fd, err = plainStranger.bind(rules.UDP, port); return nil })
+			return fd, err
 		},
 	} {
 		fd, err := open()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/internal/sockdiag"
+	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
 // shape is what a bound socket takes up of its port.
@@ -25,7 +26,7 @@ func shapeOf(fd int) (s shape, local netip.AddrPort, err error) {
 	}
 	device, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
 	if err != nil {
-		return s, local, kerr.New("getsockopt", "SO_BINDTOIFINDEX", err, "needs Linux 5.0")
+		return s, local, kerr.New("getsockopt", "SO_BINDTOIFINDEX", err, "needs Linux 5.1")
 	}
 	v6only := 0
 	switch sa := sa.(type) {
@@ -57,6 +58,12 @@ func newShape(local netip.Addr, v6only bool, device uint32) shape {
 		s.v6 = local
 	}
 	return s
+}
+
+// protoOf returns the protocol of a socket.
+func protoOf(fd int) (rules.Proto, error) {
+	proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return rules.Proto(proto), kerr.New("getsockopt", "SO_PROTOCOL", err, "")
 }
 
 // whole says that the socket leaves nothing of its port to anybody.

@@ -79,13 +79,13 @@ func (d *Door) plain(family int) func() (int, error) {
 // probes returns strangers that nothing but the tier in question keeps out.
 func (d *Door) probes() []probe {
 	port := d.o.Addr.Port()
-	any := []probe{{open: d.plain(unix.AF_INET6), to: netip.AddrPortFrom(netip.IPv6Unspecified(), port)}}
+	wildcard := []probe{{open: d.plain(unix.AF_INET6), to: netip.AddrPortFrom(netip.IPv6Unspecified(), port)}}
 	if d.shape.v4.IsValid() {
-		any = append(any, probe{open: d.plain(unix.AF_INET), to: netip.AddrPortFrom(netip.IPv4Unspecified(), port)})
+		wildcard = append(wildcard, probe{open: d.plain(unix.AF_INET), to: netip.AddrPortFrom(netip.IPv4Unspecified(), port)})
 	}
-	list := append([]probe{{open: d.o.NewSocket, to: d.o.Addr}}, any...)
+	list := append([]probe{{open: d.o.NewSocket, to: d.o.Addr}}, wildcard...)
 	if d.owned && d.shape.device == 0 {
-		for _, p := range any {
+		for _, p := range wildcard {
 			p.device = noInterface
 			list = append(list, p)
 		}

@@ -13,7 +13,7 @@ import (
 func listen(t *testing.T, fds ...int) {
 	t.Helper()
 	for _, fd := range fds {
-		if err := unix.Listen(fd, 16); err != nil {
+		if err := unix.Listen(fd, 64); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -82,6 +83,19 @@ func TestCapabilities(t *testing.T) {
 		}
 		closeAll(members)
 		d.Release()
+	}
+}
+
+// In a user namespace nobody can be what it does not map.
+func TestUserNamespace(t *testing.T) {
+	r := newRoom(t)
+	a := r.start("contained", &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: user, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: user, Size: 1}},
+	})
+	if opened, _ := a.mustTell(t, order{Do: "open", Most: rules.Owned}); opened.Tier != rules.Guarded || opened.Owned {
+		t.Errorf("opened as %+v", opened)
 	}
 }
 
