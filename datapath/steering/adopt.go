@@ -74,24 +74,24 @@ func Adopt(fds FDs) (*Group, error) {
 func (g *Group) take(fds FDs) error {
 	var errs []error
 	for i, fd := range fds {
-		switch {
-		case slices.Contains(fds[:i], fd): // two owners would close it twice
+		if slices.Contains(fds[:i], fd) { // two owners would close it twice
 			errs = append(errs, fmt.Errorf("descriptor %d is there twice", fd))
-		case i == programFD:
-			var err error
-			g.objects.MsquicxdpSteer, err = ebpf.NewProgramFromFD(fd)
-			errs = append(errs, kerr.New("bpf", fmt.Sprintf("BPF_OBJ_GET_INFO_BY_FD, program, descriptor %d", fd), err, notBPF))
-		default:
-			p := g.parts()[i-1-programFD]
-			var err error
-			*p.m, err = ebpf.NewMapFromFD(fd)
-			errs = append(errs, kerr.New("bpf", fmt.Sprintf("BPF_OBJ_GET_INFO_BY_FD, map %s, descriptor %d", p.name, fd), err, notBPF))
+			continue
 		}
+		var err error
+		what := "program"
+		if i == programFD {
+			g.objects.MsquicxdpSteer, err = ebpf.NewProgramFromFD(fd)
+		} else {
+			p := g.parts()[i-1-programFD]
+			*p.m, err = ebpf.NewMapFromFD(fd)
+			what = "map " + p.name
+		}
+		errs = append(errs, kerr.New("bpf", fmt.Sprintf("BPF_OBJ_GET_INFO_BY_FD, %s, descriptor %d", what, fd), err,
+			"it is no descriptor of a BPF object"))
 	}
 	return errors.Join(errs...)
 }
-
-const notBPF = "it is no descriptor of a BPF object"
 
 // verify finds out whether the parts are what [Create] makes.
 func (g *Group) verify() error {

@@ -60,6 +60,28 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// The program has these numbers, too.
+func TestMapsHaveRoomForAll(t *testing.T) {
+	spec, err := bpf.LoadReuseport()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]uint32{
+		bpf.ReuseportMapSlots:       MaxSlots,
+		bpf.ReuseportMapDelivered:   MaxSlots,
+		bpf.ReuseportMapMembers:     MaxSlots * MaxSockets,
+		bpf.ReuseportMapIdentifiers: 2 * MaxSlots,
+		bpf.ReuseportMapVerdicts:    uint32(bpf.ReuseportVerdictVERDICTS),
+	} {
+		if got := spec.Maps[name].MaxEntries; got != want {
+			t.Errorf("map %s has %d entries, want %d", name, got, want)
+		}
+	}
+	if n := len(bpf.ReuseportCibirId{}.Bytes); n != cibir.MaxIDLength {
+		t.Errorf("identifiers of %d bytes", n)
+	}
+}
+
 // The descriptors can be handed on.
 func TestAdoptWhatWasAdopted(t *testing.T) {
 	netnstest.CheckFDs(t)

@@ -72,8 +72,11 @@ func (g *Group) Encoding() cibir.Encoding { return g.encoding }
 // kernel refuses to bind one that has a program already, with EADDRINUSE.
 func (g *Group) Attach(socket int) error {
 	err := unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_EBPF, g.objects.MsquicxdpSteer.FD())
-	return kerr.New("setsockopt", fmt.Sprintf("SO_ATTACH_REUSEPORT_EBPF, socket %d", socket), err,
-		"set SO_REUSEPORT on the socket first")
+	hint := ""
+	if err == unix.EINVAL {
+		hint = "set SO_REUSEPORT on the socket first"
+	}
+	return kerr.New("setsockopt", fmt.Sprintf("SO_ATTACH_REUSEPORT_EBPF, socket %d", socket), err, hint)
 }
 
 // Close gives the descriptors back. The kernel goes on steering while a socket

@@ -31,8 +31,11 @@ const (
 // moment to go, for which Publish waits a second at most. A Publish that fails
 // leaves the slot empty.
 func (g *Group) Publish(slot uint32, id cibir.ID, sockets []int) error {
-	if err := g.check(slot, id, len(sockets)); err != nil {
+	if err := g.check(slot, id); err != nil {
 		return err
+	}
+	if n := len(sockets); n == 0 || n > MaxSockets {
+		return fmt.Errorf("steering: %d sockets: a slot has 1 to %d", n, MaxSockets)
 	}
 	if err := g.forget(slot); err != nil {
 		return err
@@ -62,7 +65,7 @@ func (g *Group) Publish(slot uint32, id cibir.ID, sockets []int) error {
 // dropped when it returns. It is no error when nothing, or something else, is
 // published there.
 func (g *Group) Withdraw(slot uint32, id cibir.ID) error {
-	if err := g.check(slot, id, 1); err != nil {
+	if err := g.check(slot, id); err != nil {
 		return err
 	}
 	serves, err := g.serves(slot)
@@ -75,16 +78,13 @@ func (g *Group) Withdraw(slot uint32, id cibir.ID) error {
 	return g.clear(slot, id, int(serves.Sockets))
 }
 
-// check refuses arguments that no group or not this one can have.
-func (g *Group) check(slot uint32, id cibir.ID, sockets int) error {
+// check refuses a slot that no group has and an identifier that this one cannot have.
+func (g *Group) check(slot uint32, id cibir.ID) error {
 	if slot >= MaxSlots {
 		return noSlot(slot)
 	}
 	if id.Len() != int(g.encoding.Length) {
 		return fmt.Errorf("steering: identifier %q has %d bytes, and those of this group have %d", id, id.Len(), g.encoding.Length)
-	}
-	if sockets == 0 || sockets > MaxSockets {
-		return fmt.Errorf("steering: %d sockets: a slot has 1 to %d", sockets, MaxSockets)
 	}
 	return nil
 }
@@ -103,6 +103,7 @@ func key(id cibir.ID) bpf.ReuseportCibirId {
 // memberIndex is where the ith socket of a slot is.
 func memberIndex(slot uint32, i int) uint32 { return uint32(i)*MaxSlots + slot }
 
+// serves reads whose a slot is, or was.
 func (g *Group) serves(slot uint32) (serves bpf.ReuseportSlot, err error) {
 	err = g.objects.Slots.Lookup(slot, &serves)
 	return serves, kerr.New("bpf", fmt.Sprintf("BPF_MAP_LOOKUP_ELEM, slots[%d]", slot), err, "")
@@ -155,7 +156,7 @@ var insertHint = map[unix.Errno]string{
 	unix.EEXIST: "a process that has lost the slot keeps its sockets open; end it",
 }
 
-// clear empties a slot that has sockets of its owner at its first indices.
+// clear empties a slot whose first sockets, this many, are those of its owner.
 func (g *Group) clear(slot uint32, id cibir.ID, sockets int) error {
 	errs := []error{g.removeIdentifier(slot, key(id))}
 	for i := range sockets {
