@@ -37,14 +37,14 @@
 //     all others put in front. So a guard that is bound first is asked first by
 //     everybody, for any address of an AF_INET6 socket, a mapped IPv4 one too; but
 //     not of an AF_INET socket: there is no guarded tier for those.
-//   - Binding to an interface takes a socket out of its group (the members keep
-//     their places in it) and needs no privilege the first time since Linux 5.7.
+//   - A bound socket that is bound to an interface leaves its group. The first time
+//     needs no privilege, since Linux 5.7.
 //   - TCP asks all sockets of the port, but first a cache of the last SO_REUSEPORT
 //     user and address, which a guard does not clear: no guarded tier. A stranger
 //     may fill that cache by binding an address beside ours, after which [::] is
 //     given to it even where our socket has no SO_REUSEPORT: no tier at all for an
 //     address of TCP other than [::].
-//   - A group is numbered in the order of bind, and where a member leaves, the last
-//     takes its number. The first socket leaves when there is one member, so the
+//   - A group is numbered in the order of bind, and when a socket leaves, the last
+//     takes its number. The first socket leaves when one member is there, so the
 //     members are numbered from 0, as a classic BPF program wants it.
 package hold

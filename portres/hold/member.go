@@ -31,7 +31,9 @@ func (d *Door) newSocket() (int, error) {
 // remember makes a socket one of the door's own.
 func (d *Door) remember(fd int) error {
 	cookie, err := cookieOf(fd)
-	d.own[cookie] = true
+	if err == nil {
+		d.own[cookie] = true
+	}
 	return err
 }
 

@@ -59,13 +59,17 @@ func (d *Door) open() (members []int, err error) {
 		}
 		return members, d.shut(nil)
 	}
-	d.fortify()
+	most := *d.o.Most
+	d.owned = most >= rules.Owned && d.disown()
 	if err := setReusePort(d.guard, 1); err != nil {
 		return nil, err
 	}
 	if members, err = d.bindMembers(1); err != nil {
 		return nil, err
 	}
+	// Not before a member is there: strangers of other users that are bound to an
+	// interface would meet nobody.
+	d.guarded = most >= rules.Guarded && !d.owned && d.stepAside()
 	if !d.guarded {
 		d.dropGuard()
 	}
@@ -97,12 +101,15 @@ func (d *Door) takePort() (err error) {
 	return err
 }
 
-// fortify finds the strongest tier by trying: no look at capabilities, kernel
-// version or security policy says as much. The port is the door's alone
-// meanwhile.
-func (d *Door) fortify() {
-	most := *d.o.Most
-	d.owned = most >= rules.Owned && unix.Fchown(d.guard, OwnerUID, -1) == nil
-	d.guarded = most >= rules.Guarded && !d.owned && d.o.Proto == rules.UDP &&
+// disown gives the first socket away, and reports whether that can be done. To
+// try says more than to look at capabilities, user namespace and security policy.
+func (d *Door) disown() bool {
+	return unix.Fchown(d.guard, OwnerUID, -1) == nil
+}
+
+// stepAside takes the first socket out of the group and keeps it as the guard,
+// where that can be done.
+func (d *Door) stepAside() bool {
+	return d.o.Proto == rules.UDP &&
 		unix.SetsockoptInt(d.guard, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, noInterface) == nil
 }

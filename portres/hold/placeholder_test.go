@@ -97,11 +97,14 @@ func TestPlaceholderSwallows(t *testing.T) {
 func TestPlaceholderMakesWay(t *testing.T) {
 	eachTier(t, func(r room, uid int, tier rules.Tier, o Options) {
 		o.Addr = at("[::]:0") // the placeholder's port
-		for _, who := range []int{other, uid} {
-			if who == uid && tier != rules.Owned {
+		for _, test := range []struct {
+			who int
+			stranger
+		}{{other, plainStranger}, {other, deviceStranger}, {uid, plainStranger}, {uid, deviceStranger}} {
+			if test.who == uid && tier != rules.Owned {
 				continue // of the same user it may, and then Open says so
 			}
-			h := r.hammer(who, rules.UDP, plainStranger)
+			h := r.hammer(test.who, rules.UDP, test.stranger)
 			for range 10 {
 				until(t, func() bool { // the stranger comes and goes while the port is free
 					r.as(uid, func() error { o.Placeholder, _ = Place(rules.UDP, port); return nil })
@@ -117,7 +120,7 @@ func TestPlaceholderMakesWay(t *testing.T) {
 				}
 				h.wantOut(t, 3)
 				if got := h.ins.Load() - ins; got != 0 {
-					t.Errorf("uid %d got in %d times", who, got)
+					t.Errorf("%s of uid %d got in %d times", test.name, test.who, got)
 				}
 				closeAll(members)
 				d.Release()
@@ -173,7 +176,7 @@ func TestAdoptPlaceholder(t *testing.T) {
 			return unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6)
 		},
 		"shared": func() (fd int, err error) {
-			r.as(root, func() error { fd, err = plainStranger.bind(rules.UDP, port); return nil })
+			r.as(root, func() error { fd, err = plainStranger.bind(rules.UDP, port+1); return nil })
 			return fd, err
 		},
 	} {
