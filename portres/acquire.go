@@ -148,14 +148,17 @@ func openGated(dir *rundir.Dir, name string) (portFile, error) {
 
 // decide asks the rules about a port and who has claims on it.
 func (f portFile) decide(spec Spec) (rules.Decision, error) {
-	version, held, err := f.otherVersion()
+	h, held, err := f.holding()
 	if err != nil {
 		return rules.Decision{}, err
 	}
-	if held {
-		return rules.Decision{}, &VersionError{spec.Proto, spec.Port, Version, version}
+	if !held {
+		return spec.judge(nil), nil
 	}
-	claimants, err := f.holders(spec.Party)
+	if h.version != Version {
+		return rules.Decision{}, &VersionError{spec.Proto, spec.Port, Version, h.version}
+	}
+	claimants, err := f.holders(h, spec.Party)
 	if err != nil {
 		return rules.Decision{}, err
 	}
@@ -171,23 +174,22 @@ func (s *Spec) judge(claimants []rules.Party) rules.Decision {
 	}, rules.Request{Party: s.Party, AutoPort: s.AutoPort})
 }
 
-// commit does what was decided. [List] calls a claim held by its last lock:
-// what it says of the claim is in place then.
+// commit does what was decided. Its last lock is the one by which [List] finds
+// the claim: what is said of it is in place then.
 func (c *Claim) commit() error {
-	f, p := c.file, &c.spec.Party
+	p := &c.spec.Party
+	h := holding{version: Version, uid: p.UID}
 	switch c.decision.Outcome {
 	case rules.Granted, rules.ServesAlone:
 		p.Alone = c.decision.Outcome == rules.ServesAlone
-		if err := f.share(versionAt+Version, userByte(p.UID)); err != nil {
-			return err
-		}
 		_ = c.describe()
-		return f.own(modeAt)
+		return c.file.take(h.claimByte(), false)
 	case rules.Opens, rules.Joins:
-		if err := f.share(versionAt+Version, userByte(p.UID), encodingByte(p.Encoding), modeAt); err != nil {
+		h.encoding = p.Encoding
+		if err := c.file.take(h.claimByte(), true); err != nil {
 			return err
 		}
-		if err := f.own(identifierByte(p.ID)); err != nil {
+		if err := c.file.take(identifierByte(p.ID), false); err != nil {
 			return err
 		}
 		return c.takeSlot()
@@ -206,7 +208,7 @@ func (c *Claim) takeSlot() error {
 		}
 		if !held {
 			_ = c.describe()
-			return c.file.own(slotAt + int64(c.slot))
+			return c.file.take(slotAt+int64(c.slot), false)
 		}
 	}
 	return kerr.New("claim", c.file.Name(), unix.EADDRINUSE, fmt.Sprintf("%d CIBIR listeners share the port, and there is no room for more", Slots))

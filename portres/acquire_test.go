@@ -139,11 +139,7 @@ func TestErrnos(t *testing.T) {
 
 // Members of a group share root's directory. The rules tell their users apart.
 func TestUsersWhoShareADirectory(t *testing.T) {
-	h := newHost(t)
-	h.base = rundirtest.TempDir(t)
-	h.must(os.Chown(h.base, 0, staff))
-	h.must(unix.Chmod(h.base, 0o2775))
-	h.dir = h.open(h.ns)
+	h := newSharedHost(t)
 	as := func(uid int, f func()) { rundirtest.As(t, h.ns, uid, []int{staff}, f) }
 
 	as(alice, func() { h.claim(member(1)) })
@@ -171,7 +167,8 @@ func TestVersionsDoNotMix(t *testing.T) {
 	h := newHost(t)
 	h.must(h.claim(member(1)).Release())
 	f := h.file()
-	ok, err := f.TryShare(versionAt+2, 1)
+	theirs := holding{version: 2, encoding: nine}.claimByte()
+	ok, err := f.TryShare(theirs, 1)
 	if !ok || err != nil {
 		t.Fatal(ok, err)
 	}
@@ -190,10 +187,10 @@ func TestVersionsDoNotMix(t *testing.T) {
 	if err != nil || len(held) != 1 || held[0] != (Held{Proto: rules.UDP, Port: 4433, Version: 2}) {
 		t.Errorf("list %+v, %v", held, err)
 	}
-	h.must(f.Unlock(versionAt+2, 1))
+	h.must(f.Unlock(theirs, 1))
 	h.claim(member(1))
-	if at, ok, err := f.besides(versionAt, versions, versionAt+2); at != versionAt+1 || !ok || err != nil {
-		t.Errorf("a claimant of version 2 meets byte %#x, %v, %v", at, ok, err)
+	if ours, ok, err := f.holding(); ours.version != 1 || !ok || err != nil {
+		t.Errorf("a claimant of version 2 meets %+v, %v, %v", ours, ok, err)
 	}
 }
 
@@ -282,10 +279,10 @@ func TestNoSlotLeft(t *testing.T) {
 func TestLocksAgainstTheProtocol(t *testing.T) {
 	h := newHost(t)
 	f := h.file()
-	if ok, err := f.TryLock(versionAt+Version, 1); !ok || err != nil {
+	if ok, err := f.TryLock(identifierByte(idOf(1)), 1); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	_, err := Acquire(h.dir, exclusively(rules.Listener))
+	_, err := Acquire(h.dir, member(1))
 	if err == nil {
 		t.Fatal("granted")
 	}

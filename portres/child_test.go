@@ -71,6 +71,12 @@ func (h *host) number(c child) int {
 func (h *host) kill(c child) {
 	h.Helper()
 	h.must(c.Process.Kill())
+	h.wantKilled(c)
+}
+
+// wantKilled waits for the end of a child, which nothing but a kill may have brought.
+func (h *host) wantKilled(c child) {
+	h.Helper()
 	if err := c.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 		h.Errorf("the child ended before: %v", err)
 	}

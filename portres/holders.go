@@ -5,8 +5,8 @@ package portres
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"os"
-	"slices"
 
 	"github.com/msquicxdp/msquicxdp/cibir"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
@@ -14,18 +14,14 @@ import (
 
 // holders returns who stands for all that a request meets: of many members of
 // a shared port, one of those that the rules tell apart.
-func (f portFile) holders(ask rules.Party) ([]rules.Party, error) {
-	m, err := f.mode()
-	switch {
-	case err != nil || m == free:
-		return nil, err
-	case m == exclusive:
-		p, err := f.exclusiveHolder()
+func (f portFile) holders(h holding, ask rules.Party) ([]rules.Party, error) {
+	if h.exclusive {
+		p, err := f.holder(h, 0)
 		return []rules.Party{p}, err
 	}
 	var list []rules.Party
-	for _, find := range []func(rules.Party) (*rules.Party, error){f.anyMember, f.otherUsersMember, f.namesake} {
-		p, err := find(ask)
+	for _, find := range []func(holding, rules.Party) (*rules.Party, error){f.anyMember, f.otherUsersMember, f.namesake} {
+		p, err := find(h, ask)
 		if err != nil {
 			return nil, err
 		}
@@ -36,76 +32,59 @@ func (f portFile) holders(ask rules.Party) ([]rules.Party, error) {
 	return list, nil
 }
 
-// exclusiveHolder describes the holder of an exclusive claim.
-func (f portFile) exclusiveHolder() (rules.Party, error) {
-	p, err := f.described(0)
-	if p.Kind == rules.Foreign { // they make no claims: there is no text
-		p.Kind = rules.Listener
-	}
-	p.Alone = p.Kind == rules.CIBIR
-	return p, err
-}
-
-// member describes the CIBIR listener that has a slot.
-func (f portFile) member(slot uint32) (rules.Party, error) {
-	p, err := f.described(slot)
-	if err != nil {
-		return p, err
-	}
-	p.Kind = rules.CIBIR
-	if p.Encoding, err = f.encoding(); err != nil {
-		return p, err
-	}
-	held, err := f.isHeld(identifierByte(p.ID))
-	if !held {
-		p.ID = cibir.ID{}
-	}
-	return p, err
-}
-
-// described returns what the row of a slot says, as far as the locks do not
-// contradict it.
-func (f portFile) described(slot uint32) (rules.Party, error) {
+// holder describes who holds the port like h does and has a row, as far as the
+// locks do not contradict the text.
+func (f portFile) holder(h holding, slot uint32) (rules.Party, error) {
 	row := make([]byte, rowSize)
 	n, _ := f.ReadAt(row, int64(slot)*rowSize) // what cannot be read describes nobody
 	p := parseRow(row[:n])
 	p.SameProcess = p.Process == os.Getpid()
-	held, err := f.isHeld(userByte(p.UID))
-	if held || err != nil {
-		return p, err
+	if h.exclusive {
+		if p.Kind == rules.Foreign { // they make no claims: there is no text
+			p.Kind = rules.Listener
+		}
+		p.Alone = p.Kind == rules.CIBIR
+		p.UID = h.uid
+		return p, nil
 	}
-	at, held, err := f.anyHeld(userAt, users)
-	p.UID = 0
-	if held {
-		p.UID = uint32(at - userAt)
+	p.Kind, p.Encoding = rules.CIBIR, h.encoding
+	if held, err := f.isHeld(identifierByte(p.ID)); err != nil || !held {
+		p.ID = cibir.ID{}
+	}
+	said := h
+	said.uid = p.UID
+	held, err := f.isHeld(said.claimByte())
+	if !held {
+		p.UID = h.uid
 	}
 	return p, err
 }
 
 // anyMember returns a member.
-func (f portFile) anyMember(rules.Party) (*rules.Party, error) {
+func (f portFile) anyMember(h holding, _ rules.Party) (*rules.Party, error) {
 	at, held, err := f.anyHeld(slotAt, Slots)
 	if err != nil || !held {
 		return nil, err
 	}
-	p, err := f.member(uint32(at - slotAt))
+	p, err := f.holder(h, uint32(at-slotAt))
 	return &p, err
 }
 
 // otherUsersMember returns a member that is not of the asker's user.
-func (f portFile) otherUsersMember(ask rules.Party) (*rules.Party, error) {
-	at, held, err := f.besides(userAt, users, userByte(ask.UID))
+func (f portFile) otherUsersMember(h holding, ask rules.Party) (*rules.Party, error) {
+	h.uid = ask.UID
+	uid, held, err := f.otherUser(h)
 	if err != nil || !held {
 		return nil, err
 	}
-	uid := uint32(at - userAt)
-	p, _, err := f.memberWhoseRowSays(fmt.Sprintf(" uid=%d ", uid))
+	h.uid = uid
+	p, _, err := f.memberWhoseRowSays(h, fmt.Sprintf(" uid=%d ", uid))
 	p.UID = uid
 	return &p, err
 }
 
 // namesake returns the member that has the identifier of the asker.
-func (f portFile) namesake(ask rules.Party) (*rules.Party, error) {
+func (f portFile) namesake(h holding, ask rules.Party) (*rules.Party, error) {
 	if ask.Kind != rules.CIBIR {
 		return nil, nil
 	}
@@ -113,46 +92,40 @@ func (f portFile) namesake(ask rules.Party) (*rules.Party, error) {
 	if err != nil || !held {
 		return nil, err
 	}
-	p, found, err := f.memberWhoseRowSays(fmt.Sprintf(" id=%v ", ask.ID))
-	if !found {
-		p.UID = ask.UID // unknown; were it another's, otherUsersMember would say so
-	}
+	h.uid = ask.UID // if there is no text; of another user otherUsersMember knows
+	p, _, err := f.memberWhoseRowSays(h, fmt.Sprintf(" id=%v ", ask.ID))
 	p.ID = ask.ID
 	return &p, err
 }
 
 // memberWhoseRowSays returns the first member whose row has these words. Where
-// no row has them, it is one of whom nothing but the encoding is known.
-func (f portFile) memberWhoseRowSays(words string) (p rules.Party, found bool, err error) {
-	const rows = 64
-	text := make([]byte, rows*rowSize)
-	for first := 0; first < Slots; first += rows {
-		n, readErr := f.ReadAt(text, int64(first)*rowSize)
-		for i, row := range slices.Collect(slices.Chunk(text[:n], rowSize)) {
-			slot := uint32(first + i)
-			if !bytes.Contains(row, []byte(words)) {
-				continue
+// no row has them, it is one of whom nothing is known but what h says.
+func (f portFile) memberWhoseRowSays(h holding, words string) (p rules.Party, found bool, err error) {
+	text := make([]byte, 64*rowSize)
+	for start, more := int64(0), true; more && start < Slots*rowSize; start += int64(len(text)) {
+		n, err := f.ReadAt(text, start)
+		more = err == nil
+		for i := range wordsIn(text[:n], words) {
+			slot := (start + int64(i)) / rowSize
+			// Others may have left such rows.
+			if held, err := f.isHeld(slotAt + slot); err == nil && held {
+				p, err = f.holder(h, uint32(slot))
+				return p, true, err
 			}
-			if held, err := f.isHeld(slotAt + int64(slot)); err != nil || !held {
-				continue // left by somebody who is gone
-			}
-			p, err = f.member(slot)
-			return p, true, err
-		}
-		if readErr != nil { // the end of the text
-			break
 		}
 	}
-	p.Encoding, err = f.encoding()
-	p.Kind = rules.CIBIR
-	return p, false, err
+	return rules.Party{Kind: rules.CIBIR, Encoding: h.encoding, UID: h.uid}, false, nil
 }
 
-// encoding returns the encoding of a shared port.
-func (f portFile) encoding() (cibir.Encoding, error) {
-	at, held, err := f.anyHeld(encodingAt, encodings)
-	if err != nil || !held {
-		return cibir.Encoding{}, err
+// wordsIn yields where the words are in a text.
+func wordsIn(text []byte, words string) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for from := 0; ; {
+			i := bytes.Index(text[from:], []byte(words))
+			if i < 0 || !yield(from+i) {
+				return
+			}
+			from += i + 1
+		}
 	}
-	return encodingOf(at), nil
 }

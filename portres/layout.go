@@ -13,8 +13,9 @@ import (
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
-// Version is the version of the protocol that this package speaks. Gate and
-// version bytes are at the same place in every version.
+// Version is the version of the protocol that this package speaks, from 1 to 31.
+// Every version has the gate and the range of the claim bytes, with the version
+// in it, at the same place.
 const Version = 1
 
 // Slots is how many CIBIR listeners can share a port.
@@ -23,32 +24,43 @@ const Slots = 4096
 // Offsets of the bytes that are locked, all beyond the text.
 const (
 	gateAt       = int64(1) << 40 // one writer, during every change
-	versionAt    = int64(1) << 41 // + version: shared by all claims of it
-	modeAt       = int64(1) << 42 // exclusive: one writer; shared: readers
-	encodingAt   = int64(1) << 43 // + encoding: shared by all members
 	slotAt       = int64(1) << 44 // + slot: one writer
-	userAt       = int64(1) << 45 // + uid: shared by all claims of that user
+	claimAt      = int64(1) << 61 // + version, encoding, uid; an exclusive claim writes, shared ones read
 	identifierAt = int64(1) << 62 // + number of the identifier: one writer
 )
 
-// How many bytes there are at these offsets.
+// How the claim bytes are numbered. One lock says it all, since the time that
+// the kernel takes grows with the number of locks.
 const (
-	versions  = 1 << 16
-	encodings = 1 << 24
-	users     = 1 << 32
+	claimBytes    = int64(1) << 61
+	versionShift  = 56
+	encodingShift = 32
 )
 
-func encodingByte(e cibir.Encoding) int64 {
-	return encodingAt + (int64(e.Length)<<16 | int64(e.SourceOffset)<<8 | int64(e.DestinationOffset))
+// holding is what the lock of a claim byte says of a holder.
+type holding struct {
+	version   int
+	exclusive bool
+	encoding  cibir.Encoding // zero if exclusive
+	uid       uint32
 }
 
-// encodingOf is the reverse of encodingByte.
-func encodingOf(at int64) cibir.Encoding {
-	n := at - encodingAt
-	return cibir.Encoding{Length: uint8(n >> 16), SourceOffset: uint8(n >> 8), DestinationOffset: uint8(n)}
+// claimByte returns where the lock is.
+func (h holding) claimByte() int64 {
+	e := int64(h.encoding.Length)<<16 | int64(h.encoding.SourceOffset)<<8 | int64(h.encoding.DestinationOffset)
+	return claimAt | int64(h.version)<<versionShift | e<<encodingShift | int64(h.uid)
 }
 
-func userByte(uid uint32) int64 { return userAt + int64(uid) }
+// holdingAt is the reverse of claimByte.
+func holdingAt(at int64, exclusive bool) holding {
+	e := at >> encodingShift
+	return holding{
+		version:   int((at - claimAt) >> versionShift),
+		exclusive: exclusive,
+		encoding:  cibir.Encoding{Length: uint8(e >> 16), SourceOffset: uint8(e >> 8), DestinationOffset: uint8(e)},
+		uid:       uint32(at),
+	}
+}
 
 // identifierByte gives every identifier that MsQuic can have a byte of its own,
 // and spreads longer ones over 2^60 others.

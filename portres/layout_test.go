@@ -26,11 +26,9 @@ func TestLayout(t *testing.T) {
 		got, want int64
 	}{
 		{"gate", gateAt, 0x100_0000_0000},
-		{"version", versionAt + Version, 0x200_0000_0001},
-		{"mode", modeAt, 0x400_0000_0000},
-		{"encoding", encodingByte(cibir.Encoding{Length: 2, SourceOffset: 9, DestinationOffset: 8}), 0x800_0002_0908},
 		{"slot", slotAt + 4095, 0x1000_0000_0fff},
-		{"user", userByte(1<<32 - 2), 0x2000_ffff_fffe},
+		{"exclusive claim", holding{version: Version, uid: 1000}.claimByte(), 0x2100_0000_0000_03e8},
+		{"shared claim", holding{version: 2, encoding: cibir.Encoding{Length: 2, SourceOffset: 9, DestinationOffset: 8}, uid: 1<<32 - 2}.claimByte(), 0x2202_0908_ffff_fffe},
 		{"identifier", identifierByte(id(0x0a, 0x0b)), 0x4002_0a0b_0000_0000},
 		{"longest of MsQuic's", identifierByte(id(1, 2, 3, 4, 5, 6)), 0x4006_0102_0304_0506},
 		{"longer", identifierByte(id(1, 2, 3, 4, 5, 6, 7)), 0x532b_be37_8a25_0915},
@@ -62,11 +60,12 @@ func TestIdentifierBytes(t *testing.T) {
 	})
 }
 
-func TestEncodingBytes(t *testing.T) {
+func TestClaimBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		e := cibir.Encoding{Length: rapid.Byte().Draw(t, "length"), SourceOffset: rapid.Byte().Draw(t, "source"), DestinationOffset: rapid.Byte().Draw(t, "destination")}
-		if at := encodingByte(e); encodingOf(at) != e || at < encodingAt || at >= encodingAt+encodings {
-			t.Errorf("%v is at %#x, which is %v", e, at, encodingOf(at))
+		h := holding{version: rapid.IntRange(1, 31).Draw(t, "version"), exclusive: rapid.Bool().Draw(t, "exclusive"), uid: rapid.Uint32().Draw(t, "uid"),
+			encoding: cibir.Encoding{Length: rapid.Byte().Draw(t, "length"), SourceOffset: rapid.Byte().Draw(t, "source"), DestinationOffset: rapid.Byte().Draw(t, "destination")}}
+		if at := h.claimByte(); holdingAt(at, h.exclusive) != h || at < claimAt || at >= claimAt+claimBytes {
+			t.Errorf("%+v is at %#x, which is %+v", h, at, holdingAt(at, h.exclusive))
 		}
 	})
 }

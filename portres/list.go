@@ -67,26 +67,21 @@ func listPort(dir *rundir.Dir, name string) ([]Held, error) {
 	}
 	defer file.Close()
 	f := portFile{file}
-	version, held, err := f.otherVersion()
-	if err != nil {
-		return nil, err
-	}
-	if held {
-		return []Held{{Version: version}}, nil
-	}
-	m, err := f.mode()
+	h, held, err := f.holding()
 	switch {
-	case err != nil || m == free:
+	case err != nil || !held:
 		return nil, err
-	case m == exclusive:
-		p, err := f.exclusiveHolder()
+	case h.version != Version:
+		return []Held{{Version: h.version}}, nil
+	case h.exclusive:
+		p, err := f.holder(h, 0)
 		return []Held{{Version: Version, Exclusive: true, Party: p}}, err
 	}
-	return f.members()
+	return f.members(h)
 }
 
 // members returns the claims on a shared port.
-func (f portFile) members() ([]Held, error) {
+func (f portFile) members(h holding) ([]Held, error) {
 	slots, err := f.allHeld(slotAt, Slots)
 	if err != nil {
 		return nil, err
@@ -94,7 +89,7 @@ func (f portFile) members() ([]Held, error) {
 	var list []Held
 	for _, at := range slots {
 		slot := uint32(at - slotAt)
-		p, err := f.member(slot)
+		p, err := f.holder(h, slot)
 		if err != nil {
 			return list, err
 		}

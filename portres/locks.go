@@ -4,6 +4,7 @@ package portres
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/msquicxdp/msquicxdp/rundir"
@@ -15,31 +16,26 @@ type portFile struct {
 	*rundir.File
 }
 
-// mode is how a port is held.
-type mode uint8
-
-const (
-	free mode = iota
-	exclusive
-	shared
-)
-
-// mode returns how others hold the port.
-func (f portFile) mode() (mode, error) {
-	lock, held, err := f.Held(modeAt, 1, true)
-	switch {
-	case err != nil || !held:
-		return free, err
-	case lock.Exclusive:
-		return exclusive, nil
+// holding returns what the claim byte of any holder says. Those of all holders
+// differ at most in the user.
+func (f portFile) holding() (h holding, held bool, err error) {
+	lock, held, err := f.Held(claimAt, claimBytes, true)
+	if err != nil || !held {
+		return holding{}, false, err
 	}
-	return shared, nil
+	return holdingAt(lock.Start, lock.Exclusive), true, nil
 }
 
-// otherVersion returns a version of the protocol that others hold and we do not speak.
-func (f portFile) otherVersion() (version int, held bool, err error) {
-	at, held, err := f.besides(versionAt, versions, versionAt+Version)
-	return int(at - versionAt), held, err
+// otherUser returns a user who holds the port like h does, but is not h's.
+func (f portFile) otherUser(h holding) (uid uint32, held bool, err error) {
+	first, last := h, h
+	first.uid, last.uid = 0, math.MaxUint32
+	own := h.claimByte()
+	at, held, err := f.anyHeld(first.claimByte(), own-first.claimByte())
+	if err == nil && !held {
+		at, held, err = f.anyHeld(own+1, last.claimByte()-own)
+	}
+	return uint32(at), held, err
 }
 
 // isHeld reports whether others have locked a byte.
@@ -55,15 +51,6 @@ func (f portFile) anyHeld(start, n int64) (at int64, held bool, err error) {
 	}
 	lock, held, err := f.Held(start, n, true)
 	return max(start, lock.Start), held, err
-}
-
-// besides is anyHeld for all bytes of the range but one.
-func (f portFile) besides(start, n, but int64) (at int64, held bool, err error) {
-	at, held, err = f.anyHeld(start, but-start)
-	if held || err != nil {
-		return at, held, err
-	}
-	return f.anyHeld(but+1, start+n-but-1)
 }
 
 // allHeld returns the bytes of a range that others have locked, in order.
@@ -86,24 +73,18 @@ func (f portFile) allHeld(start, n int64) ([]int64, error) {
 	return list, nil
 }
 
-// share locks bytes that any number of claims share. It is called under the
-// gate when nobody has them for himself.
-func (f portFile) share(bytes ...int64) error { return f.take(f.TryShare, bytes) }
-
-// own locks bytes for this claim alone, under the gate when nobody has them.
-func (f portFile) own(bytes ...int64) error { return f.take(f.TryLock, bytes) }
-
-func (f portFile) take(try func(off, n int64) (bool, error), bytes []int64) error {
-	for _, at := range bytes {
-		ok, err := try(at, 1)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return fmt.Errorf("%s: byte %#x was locked by a program that did not wait for the gate: find it, and end it", f.Name(), at)
-		}
+// take locks a byte, to share it or for this claim alone, under the gate and
+// after a look that nobody stands in the way.
+func (f portFile) take(at int64, share bool) error {
+	try := f.TryLock
+	if share {
+		try = f.TryShare
 	}
-	return nil
+	ok, err := try(at, 1)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s: byte %#x was locked by a program that did not wait for the gate: find it, and end it", f.Name(), at)
+	}
+	return err
 }
 
 // drop gives up all locks, also where a forked child has a copy of the

@@ -53,6 +53,17 @@ func newHost(t testing.TB) *host {
 	return h
 }
 
+// newSharedHost is newHost, but root shares the directory with a group.
+func newSharedHost(t testing.TB) *host {
+	t.Helper()
+	h := newHost(t)
+	h.base = rundirtest.TempDir(t)
+	h.must(os.Chown(h.base, 0, staff))
+	h.must(unix.Chmod(h.base, 0o2775))
+	h.dir = h.open(h.ns)
+	return h
+}
+
 // open opens the state directory of a namespace until the test ends.
 func (h *host) open(ns *netnstest.NS) (dir *rundir.Dir) {
 	h.Helper()

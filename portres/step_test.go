@@ -5,6 +5,7 @@ package portres
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"unsafe"
 
@@ -17,40 +18,37 @@ import (
 // of the two, at the second, and so on: before the kernel does it, and after.
 // Nothing may be left of it.
 func TestKilledAtEverySystemCall(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		spec   Spec
-		others []Spec // claims that are there before
-	}{
-		{"exclusive", exclusively(rules.Listener), nil},
-		{"shared", member(1), []Spec{member(2)}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			h := newHost(t)
-			for _, spec := range test.others {
-				h.claim(spec)
+	t.Run("exclusive", func(t *testing.T) {
+		h := newSharedHost(t) // where to make the file takes most calls
+		h.killAtEvery("exclusive", exclusively(rules.Listener), func() { h.must(os.Remove(h.path())) })
+	})
+	t.Run("shared", func(t *testing.T) {
+		h := newHost(t)
+		h.claim(member(2))
+		h.killAtEvery("shared", member(1), func() {})
+	})
+}
+
+// killAtEvery kills a child for each of its stops.
+func (h *host) killAtEvery(name string, spec Spec, between func()) {
+	h.Helper()
+	before := h.list()
+	h.ns.Do(h, func() error { // the tracer is a thread
+		for k, done := 1, false; !done; k++ {
+			var err error
+			if done, err = h.killAt(name, k); err != nil {
+				return err
 			}
-			before := h.list()
-			h.ns.Do(t, func() error { // the tracer is a thread
-				for k := 1; ; k++ {
-					done, err := h.killAt(test.name, k)
-					if err != nil {
-						return err
-					}
-					h.wantList(before...)
-					c, err := Acquire(h.dir, test.spec)
-					if err != nil {
-						return fmt.Errorf("after a kill at stop %d: %w", k, err)
-					}
-					h.must(c.Release())
-					if done {
-						t.Logf("%d stops", k-1)
-						return nil
-					}
-				}
-			})
-		})
-	}
+			h.wantList(before...)
+			c, err := Acquire(h.dir, spec)
+			if err != nil {
+				return fmt.Errorf("after a kill at stop %d: %w", k, err)
+			}
+			h.must(c.Release())
+			between()
+		}
+		return nil
+	})
 }
 
 // killAt starts a child and kills it at its k-th stop at a system call, or when
@@ -60,7 +58,7 @@ func (h *host) killAt(name string, k int) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer h.kill(s.child)
+	defer h.end(s)
 	for range k {
 		if _, err := s.next(); err != nil || s.phase == released {
 			return s.phase == released, err
@@ -78,7 +76,7 @@ func TestListAtEverySystemCall(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer h.kill(s.child)
+		defer h.end(s)
 		var seen []bool // whether the claim was listed, once for each change of it
 		calls := map[uint64]int{}
 		for s.phase != released {
@@ -144,6 +142,20 @@ type stepper struct {
 func (h *host) trace(name string) (*stepper, error) {
 	s := &stepper{child: h.startHere("step", name)}
 	return s, s.attach()
+}
+
+// end kills the child. A traced thread that is not the first one must be waited
+// for, or the process remains.
+func (h *host) end(s *stepper) {
+	h.Helper()
+	h.must(s.Process.Kill())
+	for s.thread != s.Process.Pid {
+		var status unix.WaitStatus
+		if _, err := wait(s.thread, &status); err != nil || !status.Stopped() {
+			break
+		}
+	}
+	h.wantKilled(s.child)
 }
 
 func (s *stepper) attach() error {
