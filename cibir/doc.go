@@ -3,9 +3,9 @@
 // Package cibir is MsQuic's CID-based identification and routing: which
 // identifier a QUIC datagram carries, and how people write it.
 //
-// Several server processes share one UDP port. Each gives its clients only
-// connection IDs that carry its own identifier at an agreed place, so that a
-// datagram tells by itself to whom it belongs, from the first packet of a
+// Several server processes share one UDP port. Each has an identifier, which it
+// and its clients put into all of their connection IDs, at an agreed place, so
+// that a datagram tells by itself to whom it belongs, from the first of a
 // connection to the last and whatever address it comes from.
 //
 // An [ID] is the identifier. An [Encoding] is the agreed place, the same for
