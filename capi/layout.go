@@ -17,6 +17,8 @@ enum {
 	OFF_TX_REMOTE = offsetof(MqxTx, Remote),
 	OFF_TX_MESSAGE = offsetof(MqxTx, Message),
 	OFF_TX_DATA = offsetof(MqxTx, Data),
+	OFF_EP_LEASE = offsetof(MqxEndpoint, Lease),
+	OFF_OPEN_XDP = offsetof(MqxOpen, Xdp),
 	OFF_OPEN_REASON = offsetof(MqxOpen, Reason),
 	OFF_ROUTE_STATE = offsetof(CXPLAT_ROUTE, State),
 	OFF_RECV_TOS = offsetof(CXPLAT_RECV_DATA, TypeOfService),
@@ -50,6 +52,8 @@ var (
 	_ = [1]bool{}[unsafe.Offsetof(batch.Endpoint{}.Lock)-C.OFF_EP_LOCK]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Endpoint{}.Local)-C.OFF_EP_LOCAL]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Endpoint{}.Queued)-C.OFF_EP_QUEUED]
+	_ = [1]bool{}[unsafe.Offsetof(batch.Endpoint{}.Lease)-C.OFF_EP_LEASE]
+	_ = [1]bool{}[unsafe.Offsetof(batch.Open{}.XDP)-C.OFF_OPEN_XDP]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Tx{}.Status)-C.OFF_TX_STATUS]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Tx{}.Remote)-C.OFF_TX_REMOTE]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Tx{}.Message)-C.OFF_TX_MESSAGE]

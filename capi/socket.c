@@ -153,17 +153,42 @@ static QUIC_STATUS check_udp(CXPLAT_DATAPATH *datapath, const CXPLAT_UDP_CONFIG 
 }
 
 /* What was asked for and is had in another way is said, never dropped in silence. */
-static void tell_fallbacks(const CXPLAT_UDP_CONFIG *config)
+static void tell_fallbacks(const CXPLAT_UDP_CONFIG *config, const MqxOpen *request)
 {
-    if (config->Flags & CXPLAT_SOCKET_FLAG_XDP) {
+    if (request->Xdp) {
         mqx_count(&mqx_counters(0)->XdpUnavailable, 1);
         mqx_log(MSQUICXDP_LEVEL_WARNING, "XDP was asked for; this version has kernel sockets only");
     }
-    if (config->CibirIdLength != 0) {
+    if (request->Reason[0] != '\0') {
+        bool alone = config->CibirIdLength != 0;
         mqx_log(
-            MSQUICXDP_LEVEL_WARNING,
-            "a CIBIR identifier was given; this version serves it alone, without sharing the port");
+            alone ? MSQUICXDP_LEVEL_WARNING : MSQUICXDP_LEVEL_INFO, "%s: %s",
+            alone ? "the CIBIR listener serves its port alone" : "the claim on the port is the kernel's only",
+            request->Reason);
     }
+}
+
+/* A client's identifier is in its connection IDs, where MsQuic puts it: its port is its own. */
+static void copy_cibir(MqxOpen *request, const CXPLAT_UDP_CONFIG *config)
+{
+    if (config->RemoteAddress == NULL && config->CibirIdLength != 0) {
+        request->Cibir.Length = config->CibirIdLength;
+        request->Cibir.SourceOffset = config->CibirIdOffsetSrc;
+        request->Cibir.DestinationOffset = config->CibirIdOffsetDst;
+        memcpy(request->Cibir.Id, config->CibirId, sizeof(request->Cibir.Id));
+    }
+}
+
+/* How many endpoints a UDP socket has: one, or one for each partition. */
+static uint16_t count_endpoints(const CXPLAT_DATAPATH *datapath, const CXPLAT_UDP_CONFIG *config)
+{
+    if (config->RemoteAddress != NULL || (config->Flags & CXPLAT_SOCKET_FLAG_PARTITIONED) != 0) {
+        return 1;
+    }
+    if (config->CibirIdLength != 0 && datapath->Count > MQX_CIBIR_SOCKETS) {
+        return MQX_CIBIR_SOCKETS;
+    }
+    return datapath->Count;
 }
 
 QUIC_STATUS mqx_CxPlatSocketCreateUdp(
@@ -181,25 +206,28 @@ QUIC_STATUS mqx_CxPlatSocketCreateUdp(
     if (QUIC_FAILED(status) || QUIC_FAILED(status = mqx_runtime_start())) {
         return status;
     }
-    bool single =
-        config->RemoteAddress != NULL || (config->Flags & CXPLAT_SOCKET_FLAG_PARTITIONED) != 0;
-    CXPLAT_SOCKET *socket = mqx_socket_alloc(
-        datapath, MQX_KIND_UDP, single ? 1 : datapath->Count, single ? config->PartitionIndex : 0);
+    uint16_t count = count_endpoints(datapath, config);
+    CXPLAT_SOCKET *socket =
+        mqx_socket_alloc(datapath, MQX_KIND_UDP, count, count == 1 ? config->PartitionIndex : 0);
     if (socket == NULL) {
         return refuse(QUIC_STATUS_OUT_OF_MEMORY, "CxPlatSocketCreateUdp", "out of memory");
     }
     socket->Context = config->CallbackContext;
     socket->Pcp = (config->Flags & CXPLAT_SOCKET_FLAG_PCP) != 0;
-    tell_fallbacks(config);
     MqxOpen request = {
         .InterfaceIndex = config->InterfaceIndex,
-        .Share = datapath->Count > 1 &&
-                 (config->RemoteAddress == NULL || (config->Flags & CXPLAT_SOCKET_FLAG_SHARE) != 0),
+        .Share = datapath->Count > 1 && (config->Flags & CXPLAT_SOCKET_FLAG_SHARE) != 0,
         .Coalesce = (datapath->Features & CXPLAT_DATAPATH_FEATURE_RECV_COALESCING) != 0,
         .Steer = socket->Count > 1,
+        .Xdp = (config->Flags & CXPLAT_SOCKET_FLAG_XDP) != 0,
     };
     copy_addresses(&request, config->LocalAddress, config->RemoteAddress);
-    return open_and_watch(socket, &request, out);
+    copy_cibir(&request, config);
+    status = open_and_watch(socket, &request, out);
+    if (QUIC_SUCCEEDED(status)) {
+        tell_fallbacks(config, &request);
+    }
+    return status;
 }
 
 static QUIC_STATUS create_tcp(
@@ -226,7 +254,7 @@ static QUIC_STATUS create_tcp(
         return refuse(QUIC_STATUS_OUT_OF_MEMORY, function, "out of memory");
     }
     socket->Context = context;
-    MqxOpen request = {.Share = remote == NULL, .Steer = socket->Count > 1};
+    MqxOpen request = {.Steer = socket->Count > 1};
     copy_addresses(&request, local, remote);
     return open_and_watch(socket, &request, out);
 }

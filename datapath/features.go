@@ -15,6 +15,7 @@ const (
 	FeatureRecvCoalescing   = 0x2
 	FeatureSendSegmentation = 0x4
 	FeatureLocalPortSharing = 0x8
+	FeaturePortReservations = 0x10
 	FeatureTCP              = 0x20
 	FeatureTTL              = 0x80
 	FeatureSendDSCP         = 0x100
@@ -30,7 +31,7 @@ func Features() uint32 {
 	if f := features.Load(); f != 0 {
 		return f
 	}
-	f := uint32(FeatureLocalPortSharing | FeatureTCP | FeatureTTL | FeatureSendDSCP | FeatureRecvDSCP)
+	f := uint32(FeatureLocalPortSharing | FeaturePortReservations | FeatureTCP | FeatureTTL | FeatureSendDSCP | FeatureRecvDSCP)
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return f // no descriptor to ask with, say: the next datapath asks again

@@ -14,7 +14,7 @@ import (
 func TestFeaturesOfThisKernel(t *testing.T) {
 	netnstest.CheckFDs(t)
 	const want = FeatureRecvCoalescing | FeatureSendSegmentation | FeatureLocalPortSharing |
-		FeatureTCP | FeatureTTL | FeatureSendDSCP | FeatureRecvDSCP
+		FeaturePortReservations | FeatureTCP | FeatureTTL | FeatureSendDSCP | FeatureRecvDSCP
 	if got := Features(); got != want {
 		t.Errorf("%#x, want %#x", got, want)
 	}
@@ -22,14 +22,14 @@ func TestFeaturesOfThisKernel(t *testing.T) {
 
 // MsQuic asks for these by number.
 func TestFeatureNumbers(t *testing.T) {
-	const want = 0x2 | 0x4 | 0x8 | 0x20 | 0x80 | 0x100 | 0x200
+	const want = 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x80 | 0x100 | 0x200
 	const all = FeatureRecvCoalescing | FeatureSendSegmentation | FeatureLocalPortSharing |
-		FeatureTCP | FeatureTTL | FeatureSendDSCP | FeatureRecvDSCP
+		FeaturePortReservations | FeatureTCP | FeatureTTL | FeatureSendDSCP | FeatureRecvDSCP
 	if all != want {
 		t.Errorf("%#x, want %#x", all, want)
 	}
-	if all&0x40 != 0 || all&0x10 != 0 {
-		t.Error("RAW or PORT_RESERVATIONS is among them, which MsQuic must not see")
+	if all&0x40 != 0 {
+		t.Error("RAW is among them, which MsQuic must not see")
 	}
 }
 

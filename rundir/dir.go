@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +47,13 @@ func Open(base string) (*Dir, error) {
 
 // Path returns the path of the directory.
 func (d *Dir) Path() string { return d.path }
+
+// ShortPath returns a path of a name in the directory that is good for this
+// process only, until Close, and fits into the 107 bytes of a unix socket's
+// address.
+func (d *Dir) ShortPath(name string) string {
+	return "/proc/self/fd/" + strconv.Itoa(d.fd) + "/" + name
+}
 
 // Namespace returns the network namespace whose state this is.
 func (d *Dir) Namespace() Namespace { return d.ns }

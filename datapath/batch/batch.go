@@ -28,7 +28,7 @@ const (
 	TxSegments = 64
 	TxControl  = 96
 	IOBuffer   = 65536
-	ReasonSize = 256
+	ReasonSize = 512
 )
 
 // MaxPayload is the most that one UDP datagram, and so one super-frame, can carry.
@@ -46,6 +46,14 @@ const SendQueued = -1
 
 // DatapathNormal is CXPLAT_DATAPATH_TYPE_NORMAL: the datagram came through a kernel socket.
 const DatapathNormal = 1
+
+// CIBIR is MqxCibir.
+type CIBIR struct {
+	Length            uint8
+	SourceOffset      uint8
+	DestinationOffset uint8
+	ID                [6]byte
+}
 
 // Route is CXPLAT_ROUTE.
 type Route struct {
@@ -167,6 +175,10 @@ type Endpoint struct {
 	QueueTail *Tx
 	Queued    atomic.Uint32
 	Watched   uint32
+
+	CIBIR    CIBIR
+	Reserved [7]byte
+	Lease    uint64
 }
 
 // Tx is MqxTx, MsQuic's CXPLAT_SEND_DATA.
@@ -212,6 +224,9 @@ type Open struct {
 	Coalesce       bool
 	Steer          bool
 	InterfaceIndex uint32
+	CIBIR          CIBIR
+	XDP            bool
+	Reserved       [2]byte
 	Reason         [ReasonSize]byte
 }
 

@@ -29,7 +29,7 @@ enum {
     MQX_TX_CONTROL = 96,   /* traffic class, pktinfo and UDP_SEGMENT together need 88 */
     MQX_IO_BUFFER = 65536, /* one super-frame; UDP can carry 65507 bytes */
     MQX_UDP_PAYLOAD = 65507, /* the most that one datagram, or super-frame, carries */
-    MQX_REASON = 256         /* a sentence for people, NUL terminated */
+    MQX_REASON = 512         /* a sentence for people, NUL terminated */
 };
 
 /* What an endpoint is. */
@@ -39,6 +39,17 @@ enum { MQX_KIND_UDP = 1, MQX_KIND_TCP = 2, MQX_KIND_TCP_LISTENER = 3 };
 enum { MQX_SEND_QUEUED = -1 };
 
 typedef struct MqxPool MqxPool; /* capi/pool.h */
+
+/* The most endpoints of a listener that shares its port: what steering.MaxSockets says. */
+enum { MQX_CIBIR_SOCKETS = 64 };
+
+/* A listener's CIBIR identifier, and where it sits in a connection ID (package cibir). */
+typedef struct MqxCibir {
+    uint8_t Length; /* bytes of Id; 0: no CIBIR */
+    uint8_t SourceOffset;
+    uint8_t DestinationOffset;
+    uint8_t Id[6];
+} MqxCibir;
 
 /* One datagram of a receive block. The client's context bytes follow Data; Route ends the slot. */
 typedef struct MqxRxSlot {
@@ -113,6 +124,10 @@ typedef struct MqxEndpoint {
     struct CXPLAT_SEND_DATA *QueueTail;
     uint32_t Queued;  /* atomic: sends in the queue */
     uint32_t Watched; /* registered with the event queue, under Lock */
+
+    MqxCibir Cibir; /* of a listener that shares its port: what it receives */
+    uint8_t Reserved[7];
+    uint64_t Lease; /* Go's: a listener's claim on its port, in its last endpoint; 0: none */
 } MqxEndpoint;
 
 /* A send block. MsQuic writes datagrams into Data; they leave with one system call where possible. */
@@ -151,11 +166,14 @@ typedef struct MqxOpen {
     uint8_t Kind;
     uint8_t HasLocal;
     uint8_t HasRemote;
-    uint8_t Share;    /* SO_REUSEPORT */
+    uint8_t Share;    /* a client: SO_REUSEPORT */
     uint8_t Coalesce; /* UDP_GRO */
     uint8_t Steer;    /* choose the endpoint by the CPU that received */
     uint32_t InterfaceIndex;
-    char Reason[MQX_REASON]; /* out: why it failed */
+    MqxCibir Cibir; /* of a listener */
+    uint8_t Xdp;    /* AF_XDP was asked for */
+    uint8_t Reserved[2];
+    char Reason[MQX_REASON]; /* out: why it failed, or what a success falls short of */
 } MqxOpen;
 
 #endif

@@ -19,6 +19,8 @@ import (
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
 	"github.com/msquicxdp/msquicxdp/internal/blocktest"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
+	"github.com/msquicxdp/msquicxdp/portres"
+	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
 // patience bounds the wait for what must happen; quiet is how long a test
@@ -38,6 +40,7 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	netnstest.CheckFDs(t)
+	t.Setenv(rundir.Env, t.TempDir())
 	return &host{t, netnstest.New(t)}
 }
 
@@ -443,7 +446,11 @@ func wantError(t testing.TB, err error, errno unix.Errno, says ...string) {
 		t.Errorf("error %v, want %v", err, errno)
 		return
 	}
-	for _, s := range append(says, fmt.Sprintf("(errno %d)", int(errno))) {
+	var refused *portres.Refused // words itself, for people
+	if !errors.As(err, &refused) {
+		says = append(says, fmt.Sprintf("(errno %d)", int(errno)))
+	}
+	for _, s := range says {
 		if !strings.Contains(err.Error(), s) {
 			t.Errorf("error %q does not say %q", err, s)
 		}

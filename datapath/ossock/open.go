@@ -10,7 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
+	"github.com/msquicxdp/msquicxdp/datapath/ports"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
+	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
 // Open opens every endpoint of a request, all on one port. On failure none
@@ -27,6 +29,7 @@ func Open(req *batch.Open) error {
 	if err != nil {
 		for _, ep := range eps {
 			closeFDs(ep)
+			endLease(ep)
 		}
 	}
 	return err
@@ -37,19 +40,10 @@ func openAll(req *batch.Open, eps []*batch.Endpoint) error {
 	if err != nil {
 		return err
 	}
-	for i, ep := range eps {
-		if err := plan.open(ep); err != nil {
-			return err
-		}
-		if i == 0 {
-			plan.bind.Port = ep.Local.Port // the kernel's choice, when it had one
-		}
+	if req.HasRemote {
+		return plan.open(eps[0])
 	}
-	if req.Steer {
-		// Without it the kernel spreads flows by hash, each still to one endpoint: only locality is lost.
-		_ = steer(int(eps[0].FD), eps)
-	}
-	return nil
+	return plan.openListener(eps)
 }
 
 // plan is a request in the kernel's terms.
@@ -146,16 +140,35 @@ func (p *plan) open(ep *batch.Endpoint) error {
 }
 
 func (p *plan) openOnce(ep *batch.Endpoint) error {
+	fd, err := p.newSocket()
+	if err != nil {
+		return err
+	}
+	ep.FD = int32(fd)
+	if err := p.bindAndConnect(ep); err != nil {
+		return err
+	}
+	return p.settle(ep)
+}
+
+// newSocket makes an unbound socket with all its options.
+func (p *plan) newSocket() (int, error) {
 	kind := unix.SOCK_DGRAM
 	if p.req.Kind != batch.KindUDP {
 		kind = unix.SOCK_STREAM
 	}
 	fd, err := unix.Socket(p.family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return kerr.New("socket", p.describe(), err, "raise the limit of open files (ulimit -n) if it is reached")
+		return -1, kerr.New("socket", p.describe(), err, "raise the limit of open files (ulimit -n) if it is reached")
 	}
-	ep.FD, ep.IsV4 = int32(fd), p.family == unix.AF_INET
-	ep.Segment.Store(true)
+	if err = p.configure(fd); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (p *plan) configure(fd int) error {
 	if p.req.Kind != batch.KindUDP {
 		if err := lingerReset(fd); err != nil {
 			return err
@@ -164,13 +177,7 @@ func (p *plan) openOnce(ep *batch.Endpoint) error {
 	if err := p.checkInterface(fd); err != nil {
 		return err
 	}
-	if err := setOptions(fd, p.options()); err != nil {
-		return err
-	}
-	if err := p.bindAndConnect(ep); err != nil {
-		return err
-	}
-	return p.readLocal(ep)
+	return setOptions(fd, p.options())
 }
 
 // portIsFree reports whether the kernel chooses the port. It must do so before
@@ -180,30 +187,32 @@ func (p *plan) portIsFree() bool { return p.bind.Port == [2]byte{} }
 func (p *plan) bindAndConnect(ep *batch.Endpoint) error {
 	fd := int(ep.FD)
 	if err := bind(fd, &p.bind); err != nil {
-		return kerr.New("bind", p.describe(), err, bindHint(err))
+		return p.refused(err)
 	}
 	if p.req.Share && p.portIsFree() {
 		if err := setOptions(fd, []option{shareOption}); err != nil {
 			return err
 		}
 	}
-	switch {
-	case p.req.HasRemote:
-		if err := connect(fd, &p.peer); err != nil && err != unix.EINPROGRESS {
-			return kerr.New("connect", p.describe(), err, "")
-		}
-		ep.Remote = p.peer
-		ep.Connected = p.req.Kind == batch.KindUDP
-		if p.req.Kind == batch.KindTCP {
-			ep.TCPState.Store(tcpConnecting)
-		}
-	case p.req.Kind == batch.KindTCPListener:
-		if err := unix.Listen(fd, listenBacklog); err != nil {
-			return kerr.New("listen", p.describe(), err, bindHint(err))
-		}
-		ep.SpareFD = openSpare()
+	if err := connect(fd, &p.peer); err != nil && err != unix.EINPROGRESS {
+		return kerr.New("connect", p.describe(), err, "")
+	}
+	ep.Remote = p.peer
+	ep.Connected = p.req.Kind == batch.KindUDP
+	if p.req.Kind == batch.KindTCP {
+		ep.TCPState.Store(tcpConnecting)
 	}
 	return nil
+}
+
+// refused words the kernel's refusal to bind, with the holder of the port where it can be found.
+func (p *plan) refused(err error) error {
+	if err == unix.EADDRINUSE {
+		if refusal := ports.Refusal(p.proto(), p.bind.PortNumber()); refusal != nil {
+			return refusal
+		}
+	}
+	return kerr.New("bind", p.describe(), err, bindHint(err))
 }
 
 const listenBacklog = 100
@@ -232,12 +241,15 @@ func (p *plan) readLocal(ep *batch.Endpoint) error {
 	return nil
 }
 
-func (p *plan) describe() string {
-	proto := "udp"
-	if p.req.Kind != batch.KindUDP {
-		proto = "tcp"
+func (p *plan) proto() rules.Proto {
+	if p.req.Kind == batch.KindUDP {
+		return rules.UDP
 	}
-	s := proto + " " + p.bind.AddrPort().String()
+	return rules.TCP
+}
+
+func (p *plan) describe() string {
+	s := p.proto().String() + " " + p.bind.AddrPort().String()
 	if p.req.HasRemote {
 		s += " to " + p.peer.AddrPort().String()
 	}

@@ -5,6 +5,7 @@ package ossock
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"unsafe"
@@ -105,18 +106,17 @@ func TestOpenFailureLeavesNothingOpenAndSaysWhy(t *testing.T) {
 		says  []string
 	}{
 		{"port in use", func(w *worker) *batch.Open { return local(w.request(udp, 1), fmt.Sprintf("[::]:%d", taken)) },
-			unix.EADDRINUSE, []string{fmt.Sprintf("bind(udp [::]:%d)", taken), "address already in use", "ss -uanp"}},
-		{"port in use by a socket that shares it with nobody", func(w *worker) *batch.Open {
-			req := local(w.request(udp, 1), fmt.Sprintf("127.0.0.1:%d", taken))
-			req.Share = true
-			return req
-		}, unix.EADDRINUSE, []string{"ss -uanp"}},
+			unix.EADDRINUSE, []string{fmt.Sprintf("UDP port %d is held", taken), fmt.Sprintf("pid %d", os.Getpid())}},
+		{"port in use, on one address", func(w *worker) *batch.Open {
+			return local(w.request(udp, 1), fmt.Sprintf("127.0.0.1:%d", taken))
+		}, unix.EADDRINUSE, []string{fmt.Sprintf("UDP port %d is held", taken)}},
+		{"port in use, several endpoints", func(w *worker) *batch.Open { return local(w.request(udp, 3), fmt.Sprintf("[::]:%d", taken)) },
+			unix.EADDRINUSE, []string{fmt.Sprintf("UDP port %d is held", taken)}},
+		{"port of a client in use", func(w *worker) *batch.Open {
+			return remote(local(w.request(udp, 1), fmt.Sprintf("127.0.0.1:%d", taken)), netip.MustParseAddrPort("127.0.0.1:443"))
+		}, unix.EADDRINUSE, []string{fmt.Sprintf("UDP port %d is held", taken)}},
 		{"TCP port in use", func(w *worker) *batch.Open { return local(w.request(listener, 1), fmt.Sprintf("[::]:%d", takenTCP)) },
-			unix.EADDRINUSE, []string{fmt.Sprintf("bind(tcp [::]:%d)", takenTCP), "ss -tanp"}},
-		{"several endpoints that do not share", func(w *worker) *batch.Open { return w.request(udp, 3) },
-			unix.EADDRINUSE, []string{"bind(udp [::]:"}},
-		{"several listeners that do not share", func(w *worker) *batch.Open { return w.request(listener, 3) },
-			unix.EADDRINUSE, []string{"(tcp [::]:"}},
+			unix.EADDRINUSE, []string{fmt.Sprintf("TCP port %d is held", takenTCP)}},
 		{"not our address", func(w *worker) *batch.Open { return local(w.request(udp, 1), "[2001:db8::9]:0") },
 			unix.EADDRNOTAVAIL, []string{"bind(udp [2001:db8::9]:0)", "no interface of this network namespace"}},
 		{"no route", func(w *worker) *batch.Open {
@@ -182,7 +182,6 @@ func TestOpenWithoutDescriptors(t *testing.T) {
 	w := newWorker(t)
 	for _, free := range []int{0, 1, 2} {
 		req := w.request(udp, 3)
-		req.Share = true
 		h.do(func() error {
 			defer leaveDescriptors(t, free)()
 			wantError(t, Open(req), unix.EMFILE, "socket(udp [::]:", "ulimit -n")
@@ -243,7 +242,6 @@ func TestPortZeroIsOnePortForAllEndpoints(t *testing.T) {
 		for _, at := range []string{"[::]:0", "127.0.0.1:0"} {
 			w := newWorker(t)
 			req := local(w.request(kind, 5), at)
-			req.Share = true
 			first := w.mustOpen(h, req)
 			for i, ep := range req.Endpoints() {
 				if ep.Local != first.Local || ep.Local.PortNumber() == 0 {
@@ -270,7 +268,6 @@ func TestPortZeroIsNobodysPort(t *testing.T) {
 			var open []*batch.Endpoint
 			for server := range ports {
 				req := w.request(kind, 2)
-				req.Share = true
 				p := w.mustOpen(h, req).Local.PortNumber()
 				if other, ok := holder[p]; ok {
 					t.Errorf("kind %d: servers %d and %d were both given port %d", kind, other, server, p)
@@ -459,15 +456,15 @@ func TestOptions(t *testing.T) {
 		{"no fragments, IPv6", serverOf(h, nil), unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE},
 		{"no fragments, IPv6 at the source", serverOf(h, nil), unix.SOL_IPV6, unix.IPV6_DONTFRAG, 1},
 		{"exclusive", serverOf(h, nil), unix.SOL_SOCKET, unix.SO_REUSEPORT, 0},
-		{"shared", serverOf(h, func(r *batch.Open) { r.Share = true }), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
-		{"address reuse would let anybody in", serverOf(h, func(r *batch.Open) { r.Share = true }), unix.SOL_SOCKET, unix.SO_REUSEADDR, 0},
+		{"one of several", groupOf(h, udp), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
+		{"address reuse would let anybody in", groupOf(h, udp), unix.SOL_SOCKET, unix.SO_REUSEADDR, 0},
 		{"coalesced", serverOf(h, nil), unix.SOL_UDP, unix.UDP_GRO, 1},
 		{"not coalesced", serverOf(h, func(r *batch.Open) { r.Coalesce = false }), unix.SOL_UDP, unix.UDP_GRO, 0},
 		{"no interface", serverOf(h, nil), unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, 0},
-		{"shared TCP", listenerOf(h, true), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
-		{"exclusive TCP", listenerOf(h, false), unix.SOL_SOCKET, unix.SO_REUSEPORT, 0},
-		{"TCP for both versions", listenerOf(h, false), unix.SOL_IPV6, unix.IPV6_V6ONLY, 0},
-		{"TCP without delay", listenerOf(h, false), unix.SOL_TCP, unix.TCP_NODELAY, 1},
+		{"one of several, TCP", groupOf(h, listener), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
+		{"exclusive TCP", listenerOf(h), unix.SOL_SOCKET, unix.SO_REUSEPORT, 0},
+		{"TCP for both versions", listenerOf(h), unix.SOL_IPV6, unix.IPV6_V6ONLY, 0},
+		{"TCP without delay", listenerOf(h), unix.SOL_TCP, unix.TCP_NODELAY, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			wantOption(t, test.ep(newWorker(t)), test.level, test.opt, test.want)
@@ -485,12 +482,13 @@ func serverOf(h *host, change func(*batch.Open)) func(w *worker) *batch.Endpoint
 	}
 }
 
-func listenerOf(h *host, share bool) func(w *worker) *batch.Endpoint {
-	return func(w *worker) *batch.Endpoint {
-		req := w.request(listener, 1)
-		req.Share = share
-		return w.mustOpen(h, req)
-	}
+func listenerOf(h *host) func(w *worker) *batch.Endpoint {
+	return func(w *worker) *batch.Endpoint { return w.mustOpen(h, w.request(listener, 1)) }
+}
+
+// groupOf opens three endpoints on one port, and returns the first.
+func groupOf(h *host, kind uint8) func(w *worker) *batch.Endpoint {
+	return func(w *worker) *batch.Endpoint { return w.mustOpen(h, w.request(kind, 3)) }
 }
 
 func TestReceiveBufferIsAsLargeAsAllowed(t *testing.T) {

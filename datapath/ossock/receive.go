@@ -105,6 +105,10 @@ func (c *chain) message(i int) {
 	if c.info.segment == 0 {
 		c.info.segment = m.Len
 	}
+	if c.ep.CIBIR.Length != 0 && !isMine(c.ep, b.Bytes()[:min(c.info.segment, m.Len)]) {
+		c.turn.Dropped++ // a broadcast: the kernel gives it to every member
+		return
+	}
 	c.begin(i)
 	c.cut(b.From, b.Bytes(), m.Len)
 }
@@ -119,6 +123,12 @@ func (c *chain) begin(i int) {
 // a longer message goes on in a spare block, into which the rest is copied.
 func (c *chain) cut(from batch.Addr, buf []byte, length uint32) {
 	for off := uint32(0); off < length; {
+		n := min(c.info.segment, length-off)
+		if c.ep.CIBIR.Length != 0 && !isMine(c.ep, buf[off:off+n]) {
+			c.turn.Dropped++
+			off += n
+			continue
+		}
 		if c.slot == batch.RxSlots {
 			rest := buf[off:length]
 			if !c.overflow() {
@@ -128,7 +138,6 @@ func (c *chain) cut(from batch.Addr, buf []byte, length uint32) {
 			buf, off, length = c.block.Bytes(), 0, uint32(len(rest))
 			copy(buf, rest)
 		}
-		n := min(c.info.segment, length-off)
 		c.append(&from, &buf[off], n)
 		off += n
 	}

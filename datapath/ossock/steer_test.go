@@ -162,7 +162,7 @@ func TestPacketsReachTheWorkerOfTheirCPU(t *testing.T) {
 	for i, ep := range req.Endpoints() {
 		ep.CPU = cpus[i]
 	}
-	req.Share, req.Steer = true, true
+	req.Steer = true
 	w.mustOpen(h, req)
 	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), req.Endpoints()[0].Local.PortNumber())
 

@@ -78,6 +78,7 @@ func Quiesce(ep *batch.Endpoint) {
 // sends that still waited. No call for the endpoint may be under way.
 func Close(ep *batch.Endpoint) *batch.Tx {
 	closeFDs(ep)
+	endLease(ep)
 	waiting := ep.QueueHead
 	ep.QueueHead, ep.QueueTail = nil, nil
 	ep.Queued.Store(0)
