@@ -137,30 +137,31 @@ func TestErrnos(t *testing.T) {
 	h.wantList("udp 4433 0001")
 }
 
-// Members of a group share root's directory. The rules tell their users apart.
+// Members of a group share root's directory. The rules tell their users apart,
+// by the locks: the text is gone.
 func TestUsersWhoShareADirectory(t *testing.T) {
-	h := newSharedHost(t)
-	as := func(uid int, f func()) { rundirtest.As(t, h.ns, uid, []int{staff}, f) }
+	for _, users := range [][2]int{{alice, bob}, {bob, alice}} {
+		h := newSharedHost(t)
+		as := func(uid int, f func()) { rundirtest.As(t, h.ns, uid, []int{staff}, f) }
+		first, second := fmt.Sprintf("uid %d", users[0]), fmt.Sprintf("uid %d", users[1])
 
-	as(alice, func() { h.claim(member(1)) })
-	as(bob, func() {
-		h.wantRefused(member(2), rules.OtherUser, "uid 61001", "uid 61002")
-		h.wantRefused(exclusively(rules.Listener), rules.HeldShared, "uid 61001")
-	})
-	h.must(os.Truncate(h.path(), 0)) // the locks know the users without the text
-	shared := member(2)
-	as(bob, func() {
-		h.wantRefused(shared, rules.OtherUser, "uid 61001")
+		as(users[0], func() { h.claim(member(1)) })
+		as(users[1], func() { h.wantRefused(exclusively(rules.Listener), rules.HeldShared, first, "0001") })
+		h.must(os.Truncate(h.path(), 0))
+		shared, taken := member(2), member(2)
 		shared.Reservation = &rules.Reservation{Encoding: nine, Permitted: true}
-		h.claim(shared)
-		h.wantRefused(member(3), rules.OtherUser, "uid 61001")
-	})
-	as(alice, func() {
-		h.wantRefused(member(3), rules.OtherUser, "uid 61002", "0002")
-		taken := member(2)
 		taken.Reservation = shared.Reservation
-		h.wantRefused(taken, rules.IdentifierTaken, "uid 61002")
-	})
+		as(users[1], func() {
+			h.wantRefused(member(2), rules.OtherUser, first, second)
+			h.claim(shared)
+		})
+		h.must(os.Truncate(h.path(), 0))
+		as(users[0], func() {
+			h.wantRefused(member(3), rules.OtherUser, first, second)
+			h.wantRefused(taken, rules.IdentifierTaken)
+		})
+		as(users[1], func() { h.wantRefused(member(3), rules.OtherUser, first, second) })
+	}
 }
 
 func TestVersionsDoNotMix(t *testing.T) {

@@ -5,6 +5,7 @@ package portres
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -80,6 +81,21 @@ func (h *host) wantRefusedErrno(spec Spec, want unix.Errno) {
 	if !errors.Is(err, want) {
 		h.Errorf("error %v, want %v", err, want)
 	}
+}
+
+// Rows that dead members left do not name the holder.
+func TestRowsOfTheDead(t *testing.T) {
+	h := newHost(t)
+	c := h.claim(member(1))
+	dead := formatRow(rules.Party{Kind: rules.CIBIR, Process: 1, Program: "dead", ID: idOf(1), Encoding: nine})
+	f := h.file()
+	for slot := range int64(Slots) {
+		if uint32(slot) != c.Slot() {
+			_, err := f.WriteAt(dead, slot*rowSize)
+			h.must(err)
+		}
+	}
+	h.wantRefused(member(1), rules.IdentifierTaken, fmt.Sprintf("pid %d", os.Getpid()))
 }
 
 // What stands in the place of a lock file is refused and left alone, and hides
