@@ -36,39 +36,6 @@ type Spec struct {
 	Kernel      []rules.Party
 }
 
-// Refused is the error of a claim that the rules do not allow.
-type Refused struct {
-	Decision rules.Decision
-}
-
-// Error implements error.
-func (e *Refused) Error() string { return e.Decision.Sentence() }
-
-// Unwrap returns the errno of the decision.
-func (e *Refused) Unwrap() error {
-	if e.Decision.Outcome == rules.OtherPort {
-		return unix.EADDRINUSE // it is the caller who goes on to another port
-	}
-	return e.Decision.Errno()
-}
-
-// VersionError is the error of a claim on a port that is held by programs which
-// speak another version of the protocol. Its errno is EADDRINUSE.
-type VersionError struct {
-	Proto        rules.Proto
-	Port         uint16
-	Ours, Theirs int
-}
-
-// Error implements error.
-func (e *VersionError) Error() string {
-	return fmt.Sprintf("%s port %d is held by programs that speak version %d of the protocol for claims, and this one speaks version %d: end them, or bring both to one version",
-		strings.ToUpper(e.Proto.String()), e.Port, e.Theirs, e.Ours)
-}
-
-// Unwrap returns the errno.
-func (e *VersionError) Unwrap() error { return unix.EADDRINUSE }
-
 // Acquire makes a claim, or returns a [Refused] that says who is in the way, a
 // [VersionError], a [rundir.UnavailableError], or what the kernel refused. It
 // waits only while others make claims on the same port, which takes each of
@@ -79,10 +46,11 @@ func Acquire(dir *rundir.Dir, spec Spec) (*Claim, error) {
 			"a claim is made on a port with a number, and for a socket of ours")
 	}
 	identify(&spec.Party)
-	f, err := openGated(dir, fileName(spec.Proto, spec.Port))
+	file, err := dir.OpenLocked(fileName(spec.Proto, spec.Port), gateAt, 1)
 	if err != nil {
 		return nil, err
 	}
+	f := portFile{file}
 	c := &Claim{file: f, spec: spec}
 	if c.decision, err = f.decide(spec); err == nil {
 		err = c.commit()
@@ -122,28 +90,6 @@ func identify(p *rules.Party) {
 	if p.Since.IsZero() {
 		p.Since = time.Now()
 	}
-}
-
-// openGated opens a port's file and takes the gate.
-func openGated(dir *rundir.Dir, name string) (portFile, error) {
-	const most = 100 // times that somebody removes the file meanwhile
-	for range most {
-		file, err := dir.OpenFile(name)
-		if err != nil {
-			return portFile{}, err
-		}
-		f := portFile{file}
-		if err = f.Lock(gateAt, 1); err == nil {
-			var current bool
-			if current, err = f.Current(); current {
-				return f, nil
-			}
-		}
-		if err = errors.Join(err, f.drop()); err != nil {
-			return portFile{}, err
-		}
-	}
-	return portFile{}, &rundir.UnavailableError{Path: dir.Path() + "/" + name, Err: errors.New("somebody removes it all the time"), Hint: "find out who"}
 }
 
 // decide asks the rules about a port and who has claims on it.

@@ -20,14 +20,12 @@ func (f portFile) holders(h holding, ask rules.Party) ([]rules.Party, error) {
 		return []rules.Party{p}, err
 	}
 	var list []rules.Party
-	for _, find := range []func(holding, rules.Party) (*rules.Party, error){f.anyMember, f.otherUsersMember, f.namesake} {
-		p, err := find(h, ask)
+	for _, find := range []func(holding, rules.Party) ([]rules.Party, error){f.anyMember, f.otherUsersMember, f.namesake} {
+		some, err := find(h, ask)
 		if err != nil {
 			return nil, err
 		}
-		if p != nil {
-			list = append(list, *p)
-		}
+		list = append(list, some...)
 	}
 	return list, nil
 }
@@ -60,31 +58,31 @@ func (f portFile) holder(h holding, slot uint32) (rules.Party, error) {
 	return p, err
 }
 
-// anyMember returns a member.
-func (f portFile) anyMember(h holding, _ rules.Party) (*rules.Party, error) {
+// anyMember returns a member. There is none if all have left since h was.
+func (f portFile) anyMember(h holding, _ rules.Party) ([]rules.Party, error) {
 	at, held, err := f.anyHeld(slotAt, Slots)
 	if err != nil || !held {
 		return nil, err
 	}
 	p, err := f.holder(h, uint32(at-slotAt))
-	return &p, err
+	return []rules.Party{p}, err
 }
 
-// otherUsersMember returns a member that is not of the asker's user.
-func (f portFile) otherUsersMember(h holding, ask rules.Party) (*rules.Party, error) {
+// otherUsersMember returns a member that is not of the asker's user, if there is one.
+func (f portFile) otherUsersMember(h holding, ask rules.Party) ([]rules.Party, error) {
 	h.uid = ask.UID
 	uid, held, err := f.otherUser(h)
 	if err != nil || !held {
 		return nil, err
 	}
 	h.uid = uid
-	p, _, err := f.memberWhoseRowSays(h, fmt.Sprintf(" uid=%d ", uid))
+	p, err := f.memberWhoseRowSays(h, fmt.Sprintf(" uid=%d ", uid))
 	p.UID = uid
-	return &p, err
+	return []rules.Party{p}, err
 }
 
-// namesake returns the member that has the identifier of the asker.
-func (f portFile) namesake(h holding, ask rules.Party) (*rules.Party, error) {
+// namesake returns the member that has the identifier of the asker, if there is one.
+func (f portFile) namesake(h holding, ask rules.Party) ([]rules.Party, error) {
 	if ask.Kind != rules.CIBIR {
 		return nil, nil
 	}
@@ -93,28 +91,30 @@ func (f portFile) namesake(h holding, ask rules.Party) (*rules.Party, error) {
 		return nil, err
 	}
 	h.uid = ask.UID // if there is no text; of another user otherUsersMember knows
-	p, _, err := f.memberWhoseRowSays(h, fmt.Sprintf(" id=%v ", ask.ID))
+	p, err := f.memberWhoseRowSays(h, fmt.Sprintf(" id=%v ", ask.ID))
 	p.ID = ask.ID
-	return &p, err
+	return []rules.Party{p}, err
 }
 
 // memberWhoseRowSays returns the first member whose row has these words. Where
 // no row has them, it is one of whom nothing is known but what h says.
-func (f portFile) memberWhoseRowSays(h holding, words string) (p rules.Party, found bool, err error) {
+func (f portFile) memberWhoseRowSays(h holding, words string) (rules.Party, error) {
 	text := make([]byte, 64*rowSize)
 	for start, more := int64(0), true; more && start < Slots*rowSize; start += int64(len(text)) {
 		n, err := f.ReadAt(text, start)
 		more = err == nil
 		for i := range wordsIn(text[:n], words) {
 			slot := (start + int64(i)) / rowSize
-			// Others may have left such rows.
-			if held, err := f.isHeld(slotAt + slot); err == nil && held {
-				p, err = f.holder(h, uint32(slot))
-				return p, true, err
+			held, err := f.isHeld(slotAt + slot)
+			if err != nil {
+				return rules.Party{}, err
+			}
+			if held { // otherwise a dead member has left it
+				return f.holder(h, uint32(slot))
 			}
 		}
 	}
-	return rules.Party{Kind: rules.CIBIR, Encoding: h.encoding, UID: h.uid}, false, nil
+	return rules.Party{Kind: rules.CIBIR, Encoding: h.encoding, UID: h.uid}, nil
 }
 
 // wordsIn yields where the words are in a text.

@@ -58,8 +58,7 @@ func (d *Dir) ShortPath(name string) string {
 // Namespace returns the network namespace whose state this is.
 func (d *Dir) Namespace() Namespace { return d.ns }
 
-// Close closes the directory. Files that were opened in it stay open, but
-// [File.Current] no longer works for them.
+// Close closes the directory. Files that were opened in it stay open.
 func (d *Dir) Close() { unix.Close(d.fd) }
 
 // Names returns the sorted names in the directory.
@@ -72,8 +71,7 @@ func (d *Dir) OpenFile(name string) (*File, error) {
 	if !isPlainName(name) {
 		return nil, &UnavailableError{Path: d.path, Err: fmt.Errorf("%q is no name for a file in it", name)}
 	}
-	// Where others remove files while we create them, that is a turn each.
-	for range 100 {
+	for range maxTurns {
 		f, err := d.OpenExisting(name)
 		if !errors.Is(err, os.ErrNotExist) {
 			return f, err
@@ -82,7 +80,37 @@ func (d *Dir) OpenFile(name string) (*File, error) {
 			return nil, err
 		}
 	}
-	return nil, &UnavailableError{Path: d.path + "/" + name, Err: errors.New("somebody removes it all the time"), Hint: "find out who"}
+	return nil, d.removedAllTheTime(name)
+}
+
+// OpenLocked is [Dir.OpenFile], and takes n bytes of the file for itself, for
+// which it waits as [File.Lock] does. The name denotes the file that is locked:
+// a lock is worth something only where others find it.
+func (d *Dir) OpenLocked(name string, off, n int64) (*File, error) {
+	for range maxTurns {
+		f, err := d.OpenFile(name)
+		if err != nil {
+			return nil, err
+		}
+		current := false
+		if err = f.Lock(off, n); err == nil {
+			current, err = f.isCurrent()
+		}
+		if current {
+			return f, nil
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return nil, d.removedAllTheTime(name)
+}
+
+// maxTurns is how often a file may vanish between two steps.
+const maxTurns = 100
+
+func (d *Dir) removedAllTheTime(name string) error {
+	return &UnavailableError{Path: d.path + "/" + name, Err: errors.New("somebody removes it all the time"), Hint: "find out who"}
 }
 
 // OpenExisting is [Dir.OpenFile] for a file that must be there; without it the

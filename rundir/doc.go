@@ -32,6 +32,6 @@
 // # Threads
 //
 // A [Dir] and a [File] may be used by several goroutines, but not while or
-// after they are closed. Every call works at once, except [File.Lock]. All
-// descriptors are close-on-exec.
+// after they are closed. Every call works at once, except [File.Lock] and
+// [Dir.OpenLocked]. All descriptors are close-on-exec.
 package rundir

@@ -30,9 +30,8 @@ func (f *File) Close() error {
 	return kerr.New("close", f.path(), unix.Close(f.fd), "")
 }
 
-// Current reports whether the name still denotes this file: a lock is worth
-// something only where others find it. Ask after locking.
-func (f *File) Current() (bool, error) {
+// isCurrent reports whether the name still denotes this file.
+func (f *File) isCurrent() (bool, error) {
 	var ours, named unix.Stat_t
 	if err := unix.Fstat(f.fd, &ours); err != nil {
 		return false, kerr.New("fstat", f.path(), err, "")

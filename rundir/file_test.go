@@ -241,13 +241,13 @@ func TestLockWaits(t *testing.T) {
 	h.wantLock("lock", ok, err, false)
 }
 
-func TestCurrent(t *testing.T) {
+func TestIsCurrent(t *testing.T) {
 	h := newHost(t)
 	f := h.locker(1)[0]
 	path := f.dir.Path() + "/" + f.Name()
 	want := func(what string, want bool) {
 		t.Helper()
-		ok, err := f.Current()
+		ok, err := f.isCurrent()
 		h.wantLock(what, ok, err, want)
 	}
 	want("untouched", true)
