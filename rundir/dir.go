@@ -68,9 +68,6 @@ func (d *Dir) Names() ([]string, error) { return d.names() }
 // missing. It refuses, as an [UnavailableError], what is not a file that only
 // this directory's users can open.
 func (d *Dir) OpenFile(name string) (*File, error) {
-	if !isPlainName(name) {
-		return nil, &UnavailableError{Path: d.path, Err: fmt.Errorf("%q is no name for a file in it", name)}
-	}
 	for range maxTurns {
 		f, err := d.OpenExisting(name)
 		if !errors.Is(err, os.ErrNotExist) {
@@ -116,6 +113,9 @@ func (d *Dir) removedAllTheTime(name string) error {
 // OpenExisting is [Dir.OpenFile] for a file that must be there; without it the
 // error is an os.ErrNotExist.
 func (d *Dir) OpenExisting(name string) (*File, error) {
+	if !isPlainName(name) {
+		return nil, &UnavailableError{Path: d.path, Err: fmt.Errorf("%q is no name for a file in it", name)}
+	}
 	path := d.path + "/" + name
 	// O_NONBLOCK: somebody may have put a pipe or a device there.
 	fd, err := unix.Openat(d.fd, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)

@@ -48,8 +48,10 @@ func TestFilesThatAreRefused(t *testing.T) {
 		wantUnavailable(t, err, test.says, d.Path()+"/"+test.name)
 	}
 	for _, name := range []string{"", ".", "..", ".hidden", "../base", "a/b", "a\x00b"} {
-		_, err := d.OpenFile(name)
-		wantUnavailable(t, err, "no name")
+		for _, open := range []func(string) (*File, error){d.OpenFile, d.OpenExisting} {
+			_, err := open(name)
+			wantUnavailable(t, err, "no name")
+		}
 	}
 	if _, err := os.Stat(h.at("nowhere")); err == nil {
 		t.Error("created through a symbolic link")
