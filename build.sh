@@ -80,7 +80,7 @@ command_build() {
     mkdir -p "$build/include/abi" "$build/include/msquicxdp" "$build/bin"
     cp include/msquicxdp/*.h "$build/include/msquicxdp/"
     cp include/abi/layout_asserts.h "$build/include/abi/"
-    if [[ -d cmd ]]; then go build -trimpath -o "$build/bin/" ./cmd/...; fi
+    CGO_ENABLED=0 go build -trimpath -ldflags=-s -o "$build/bin/" ./cmd/...
     say "build/libmsquicxdp.a, build/include, build/bin"
 }
 

@@ -41,6 +41,7 @@ run_c_tests() {
 }
 
 check_go_source
+scripts/check-bpf.sh
 run_go_tests
 run_c_tests "$@"
 say "test: passed"

@@ -17,7 +17,10 @@ package guest
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
+
+	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
 // work is the folder of everything that is compiled.
@@ -29,6 +32,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	os.Setenv(rundir.Env, filepath.Join(work, "state")) // claims on ports are the tests' own affair
 	code := m.Run()
 	os.RemoveAll(work)
 	os.Exit(code)

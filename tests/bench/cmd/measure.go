@@ -6,11 +6,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"io"
+
+	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
 // measureAll runs every case, ours and plain in turn: A B A B.
 func measureAll(ctx context.Context, o *options, list []benchCase, progress io.Writer) (*report, error) {
+	state, err := os.MkdirTemp("", "msquicxdp-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(state)
+	os.Setenv(rundir.Env, state) // claims on ports are nobody else's affair
 	b, err := newBench(o)
 	if err != nil {
 		return nil, err
