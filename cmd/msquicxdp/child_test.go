@@ -5,8 +5,10 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/msquicxdp/msquicxdp/cibir"
 	"github.com/msquicxdp/msquicxdp/portres"
+	"github.com/msquicxdp/msquicxdp/portres/hold"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
@@ -27,7 +30,7 @@ const childEnv = "MSQUICXDP_TEST_CHILD"
 func runChild(name string) int {
 	switch name {
 	case "holder":
-		if err := hold(os.Args[1], os.Args[2]); err != nil {
+		if err := serve(os.Args[1], os.Args[2]); err != nil {
 			fmt.Println(err)
 			return 1
 		}
@@ -37,7 +40,7 @@ func runChild(name string) int {
 	return 0
 }
 
-// wish is what a holder is to claim.
+// wish is what a holder is to have.
 type wish struct {
 	Proto    string
 	Port     uint16
@@ -47,14 +50,15 @@ type wish struct {
 	Steering bool
 	Program  string
 	Comm     string // what the process calls itself to the kernel
-	Claimed  bool   // make a claim
-	Socket   bool   // bind a socket of UDP, with SO_REUSEPORT
-	Tier     rules.Tier
+
+	Claimed bool
+	Tier    rules.Tier // of the claim
+	Socket  bool       // of UDP; that of a claim is as much guarded as the tier says
 }
 
-// hold does what a server does, says that it is ready, and goes at the end of its
+// serve does what a server does, says that it is ready, and goes at the end of its
 // standard input, or when it is killed.
-func hold(stateDir, wishes string) error {
+func serve(stateDir, wishes string) error {
 	var list []wish
 	if err := json.Unmarshal([]byte(wishes), &list); err != nil {
 		return err
@@ -79,38 +83,52 @@ func (w *wish) fulfil(dir *rundir.Dir) error {
 			return err
 		}
 	}
-	if w.Socket {
-		if err := bindReusable(w.Port); err != nil {
-			return err
-		}
-	}
 	if !w.Claimed {
-		return nil
+		return bindReusable(w.Port)
 	}
-	var proto rules.Proto
-	if err := proto.UnmarshalText([]byte(w.Proto)); err != nil {
+	spec := portres.Spec{Port: w.Port, Party: rules.Party{Kind: w.Kind, Steering: w.Steering, Program: w.Program}}
+	if err := spec.Proto.UnmarshalText([]byte(w.Proto)); err != nil {
 		return err
 	}
-	p := rules.Party{Kind: w.Kind, Steering: w.Steering, Program: w.Program}
 	if w.ID != "" {
-		var err error
-		if p.ID, err = cibir.ParseID(w.ID); err != nil {
-			return err
-		}
-		if p.Encoding, err = cibir.ParseEncoding(w.Encoding); err != nil {
+		var idErr, encodingErr error
+		spec.Party.ID, idErr = cibir.ParseID(w.ID)
+		spec.Party.Encoding, encodingErr = cibir.ParseEncoding(w.Encoding)
+		if err := errors.Join(idErr, encodingErr); err != nil {
 			return err
 		}
 	}
-	claim, err := portres.Acquire(dir, portres.Spec{Proto: proto, Port: w.Port, Party: p})
+	claim, err := portres.Acquire(dir, spec)
 	if err != nil {
 		return err
+	}
+	if w.Socket {
+		if err := w.open(); err != nil {
+			return err
+		}
 	}
 	return claim.SetTier(w.Tier)
 }
 
+// open binds two sockets as a listener does, which stay open as long as the
+// process.
+func (w *wish) open() error {
+	door, _, err := hold.Open(hold.Options{
+		Proto: rules.UDP, Addr: netip.AddrPortFrom(netip.IPv6Unspecified(), w.Port), Members: 2, Most: &w.Tier, NewSocket: newSocket,
+	})
+	if err == nil && door.Tier() != w.Tier {
+		err = fmt.Errorf("the port is %v, not %v", door.Tier(), w.Tier)
+	}
+	return err
+}
+
+func newSocket() (int, error) {
+	return unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+}
+
 // bindReusable binds a socket that stays open as long as the process.
 func bindReusable(port uint16) error {
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := newSocket()
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 )
 
 const (
@@ -58,7 +60,7 @@ func commandsText() string {
 		if c.HasAvailableSubCommands() {
 			continue
 		}
-		fmt.Fprintf(&b, "### %s\n\n%s\n\n```\n%s\n", c.CommandPath(), c.Long, c.UseLine())
+		fmt.Fprintf(&b, "### %s\n\n%s\n\n```\n%s\n", c.CommandPath(), cmp.Or(c.Long, c.Short+"."), c.UseLine())
 		c.InitDefaultHelpFlag()
 		fmt.Fprintf(&b, "\n%s```\n\n", c.LocalNonPersistentFlags().FlagUsages())
 		if c.Example != "" {
@@ -124,11 +126,24 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 	}
 }
 
+// nameArguments has a flag without a default shown as --state-dir=DIR, where
+// cobra shows the default.
+func nameArguments(c *cobra.Command) {
+	name := func(f *pflag.Flag) {
+		if f.DefValue == "" {
+			f.DefValue, _ = pflag.UnquoteUsage(f)
+		}
+	}
+	c.NonInheritedFlags().VisitAll(name)
+	c.InheritedFlags().VisitAll(name)
+}
+
 // Man pages are for packagers, who need not run the program to get them.
 func TestManPages(t *testing.T) {
 	want := map[string]bool{}
 	for _, c := range commands(newRoot(&tool{})) {
 		c.DisableAutoGenTag = true
+		nameArguments(c)
 		var b bytes.Buffer
 		epoch := time.Unix(0, 0)
 		header := doc.GenManHeader{Section: "8", Source: "msquicxdp " + version, Manual: "System administration", Date: &epoch}
@@ -136,7 +151,10 @@ func TestManPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".8"
-		page := strings.Replace(b.String(), epoch.Format(`"Jan 2006"`), `""`, 1) // a page is of a version, not of a day
+		page := strings.NewReplacer(
+			epoch.Format(`"Jan 2006"`), `""`, // a page is of a version, not of a day
+			"[=false]", "", // what can be said of every switch
+		).Replace(b.String())
 		want[name] = true
 		wantFile(t, filepath.Join(manPages, name), `.\" SPDX-License-Identifier: MIT`+"\n"+page)
 	}

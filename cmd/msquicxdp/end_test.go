@@ -146,18 +146,19 @@ func TestListOfAllNamespaces(t *testing.T) {
 
 func TestListOfForeignSockets(t *testing.T) {
 	h := newTestHost(t)
-	server := listener(443)
-	server.Socket = true
-	ours := h.hold(server)
-	theirs := h.hold(wish{Port: 443, Socket: true, Comm: "\x1b[31mcopycat"}, wish{Port: 444, Socket: true})
+	owned, unguarded := listener(443), listener(444)
+	owned.Socket, unguarded.Socket = true, true
+	unguarded.Tier = rules.Unguarded
+	h.hold(owned, unguarded)
+	copycat := h.hold(wish{Port: 444, Socket: true, Comm: "\x1b[31mcopycat"}, wish{Port: 445, Socket: true})
 	if text := h.wantDone(h.ports("list")); strings.Contains(text, "foreign") {
 		t.Errorf("without being asked:\n%s", text)
 	}
 	text := h.wantDone(h.ports("list", "--foreign"))
 	wantClean(t, text)
-	wantWords(t, text, "foreign", "?[31mcopycat", theirs.pid())
-	if strings.Count(text, "\n") != 3 || strings.Count(text, ours.pid()) != 1 {
-		t.Errorf("a title, a claim and a foreign socket at its port are wanted:\n%s", text)
+	wantWords(t, text, "udp/444  foreign ", "?[31mcopycat", copycat.pid())
+	if strings.Count(text, "\n") != 4 {
+		t.Errorf("a title, two claims and one foreign socket are wanted:\n%s", text)
 	}
 }
 

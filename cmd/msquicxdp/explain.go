@@ -67,12 +67,12 @@ The exit status is 1 if the port would be refused.`,
 		RunE:              t.doing(func() error { return t.explain(&a) }),
 	}
 	flags := cmd.Flags()
-	flags.Func("cibir", "as a CIBIR listener with this identifier, `HEX` digits", setter(&a.id, cibir.ParseID))
-	flags.Func("encoding", "that has it there: `LENGTH@SOURCE/DESTINATION`", setter(&a.encoding, cibir.ParseEncoding))
+	flags.Func("cibir", "as a CIBIR listener with identifier `HEX`", setter(&a.id, cibir.ParseID))
+	flags.Func("encoding", "encoding `L@S/D`: length, source and destination offset", setter(&a.encoding, cibir.ParseEncoding))
 	flags.BoolVar(&a.client, "client", false, "as a client")
 	flags.BoolVar(&a.xdp, "xdp", false, "with AF_XDP")
 	flags.BoolVar(&a.noSteering, "no-steering", false, "without BPF and XDP")
-	flags.Func("as-uid", "as this `USER`, by name or number", setter(&a.uid, parseUser))
+	flags.Func("as-uid", "as user `USER`, by name or number", setter(&a.uid, parseUser))
 	return cmd
 }
 

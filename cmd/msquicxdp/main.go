@@ -67,7 +67,9 @@ func errorText(err error) string {
 	}
 	var b strings.Builder
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		b.WriteString("msquicxdp: " + printable(line) + "\n")
+		if line = strings.TrimSpace(line); line != "" {
+			b.WriteString("msquicxdp: " + printable(line) + "\n")
+		}
 	}
 	return b.String()
 }

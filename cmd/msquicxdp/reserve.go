@@ -50,11 +50,11 @@ Only root may reserve.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&exclusive, "exclusive", false, "for exclusive holders (default without --encoding)")
-	flags.Func("encoding", "for CIBIR listeners: `LENGTH@SOURCE/DESTINATION`", setter(&r.Encoding, cibir.ParseEncoding))
-	flags.Func("user", "permit this `USER`, by name or number", accountsFlag(&r.UIDs, parseUser))
-	flags.Func("group", "permit this `GROUP`, by name or number", accountsFlag(&r.GIDs, parseGroup))
+	flags.Func("encoding", "for CIBIR listeners of encoding `L@S/D` (see explain)", setter(&r.Encoding, cibir.ParseEncoding))
+	flags.Func("user", "permit user `USER`, by name or number", accountsFlag(&r.UIDs, parseUser))
+	flags.Func("group", "permit group `GROUP`, by name or number", accountsFlag(&r.GIDs, parseGroup))
 	flags.StringVar(&r.Name, "name", "", "call the reservation `NAME`, for people")
-	flags.BoolVar(&r.Enforce, "enforce", false, "have the kernel refuse the ports to all others")
+	flags.BoolVar(&r.Enforce, "enforce", false, "have the kernel refuse them to all others")
 	return cmd
 }
 

@@ -14,6 +14,7 @@ import (
 func TestUsage(t *testing.T) {
 	for args, says := range map[string]string{
 		"bogus":                                 `unknown command "bogus"`,
+		"port":                                  "msquicxdp: Did you mean this?\nmsquicxdp: ports\n",
 		"ports bogus":                           `unknown command "bogus"`,
 		"ports list --bogus":                    "unknown flag: --bogus",
 		"ports list udp":                        "unknown command \"udp\"",

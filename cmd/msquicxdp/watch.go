@@ -45,7 +45,7 @@ a process was killed leaves no trace there.`,
 			return t.watch(ctx, interval)
 		}),
 	}
-	cmd.Flags().DurationVar(&interval, "interval", time.Second, "look at least so often")
+	cmd.Flags().DurationVar(&interval, "interval", time.Second, "look at least every `TIME`")
 	return cmd
 }
 
