@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"syscall"
@@ -73,8 +72,8 @@ func obey(name string, o order, fds []int, door **Door) (give []int, err error) 
 		if *door, members, err = Open(options); err == nil {
 			err = attachSteering(members[0])
 		}
-		if err == nil && (*door).guard >= 0 {
-			give = []int{(*door).guard}
+		if err == nil {
+			give = (*door).Handover().FDs
 		}
 	case "spare":
 		fd, _, err := (*door).TakeSpare()
@@ -82,11 +81,7 @@ func obey(name string, o order, fds []int, door **Door) (give []int, err error) 
 	case "take":
 		members = fds
 	case "adopt":
-		h := Handover{Owned: o.Owned, Guard: -1}
-		if len(fds) > 0 {
-			h.Guard = fds[0]
-		}
-		*door, err = Adopt(group(rules.UDP, 1), h)
+		*door, err = Adopt(group(rules.UDP, 1), Handover{Owned: o.Owned, FDs: fds})
 	case "admit":
 		members, err = (*door).Admit(1)
 	default:
@@ -207,15 +202,10 @@ func (r room) wantAnswer(key byte, name string) {
 	r.t.Helper()
 	for _, ip := range []string{"127.0.0.1", "::1"} {
 		r.as(root, func() error {
-			to := netip.AddrPortFrom(netip.MustParseAddr(ip), port)
-			fd, err := plainSocket(rules.UDP, unix.AF_INET6)
-			if err != nil {
-				return err
-			}
+			fd, err := dial(rules.UDP, ip)
 			defer unix.Close(fd)
-			sa, err := sockaddr(fd, to)
 			if err == nil {
-				err = unix.Sendto(fd, []byte{key}, 0, sa)
+				_, err = unix.Write(fd, []byte{key})
 			}
 			if err != nil {
 				return err

@@ -178,7 +178,7 @@ func TestSole(t *testing.T) {
 		if _, err := d.Admit(1); err != ErrSole {
 			t.Errorf("admit: %v", err)
 		}
-		if h := d.Handover(); h.Owned || h.Guard != -1 {
+		if h := d.Handover(); h.Owned || len(h.FDs) != 0 {
 			t.Errorf("hands over %+v", h)
 		}
 	}

@@ -31,18 +31,26 @@ func attachSteering(member int) error {
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 }
 
-// sendTo sends datagrams to the port, and returns when they are in a queue or
-// dropped: over loopback that is before sendto returns.
-func sendTo(ip string, key byte, n int) error {
-	fd, err := plainSocket(rules.UDP, unix.AF_INET6)
-	if err != nil {
-		return err
+// dial returns a socket that is connected to the port.
+func dial(proto rules.Proto, ip string) (fd int, err error) {
+	if fd, err = plainSocket(proto, unix.AF_INET6); err != nil {
+		return -1, err
 	}
-	defer unix.Close(fd)
 	sa, err := sockaddr(fd, netip.AddrPortFrom(netip.MustParseAddr(ip), port))
+	if err == nil {
+		err = unix.Connect(fd, sa)
+	}
+	return fd, err
+}
+
+// sendTo sends datagrams to the port, and returns when they are in a queue or
+// dropped: over loopback that is before write returns.
+func sendTo(ip string, key byte, n int) error {
+	fd, err := dial(rules.UDP, ip)
+	defer unix.Close(fd)
 	for range n {
 		if err == nil {
-			err = unix.Sendto(fd, []byte{key}, 0, sa)
+			_, err = unix.Write(fd, []byte{key})
 		}
 	}
 	return err

@@ -12,43 +12,55 @@ import (
 
 // Handover is what another process needs to stand at the same door.
 type Handover struct {
-	Owned bool // members belong to OwnerUID
-	Guard int  // descriptor of the guard, or -1
+	Owned bool  // the members belong to OwnerUID
+	FDs   []int // the guard, where there is one
 }
 
-// Handover returns what to tell another process. The guard stays the door's: it
-// is good for sending (SCM_RIGHTS) until Release. Whoever has it can open the
+// Handover returns what to send to another process (SCM_RIGHTS). The descriptors
+// stay the door's, and are good until Release. Whoever has the guard can open the
 // port to strangers of the opener's user.
 func (d *Door) Handover() Handover {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return Handover{Owned: d.owned, Guard: d.guard}
+	h := Handover{Owned: d.owned}
+	if d.guarded {
+		h.FDs = []int{d.guard}
+	}
+	return h
 }
 
 // Adopt makes a door of what another process handed over, for a port that its
-// members hold. It takes the guard over, and closes it if it fails. Of o it looks
-// at Proto, Addr with its port, Shared and NewSocket.
+// members hold. It takes the descriptors over, and closes them if it fails. Of o
+// it looks at Proto, Addr with its port, and NewSocket. The tier is proved anew, by
+// probes of this process's user, which show less where the opener's is another.
 //
-// Errors say what is wrong with the guard, or what the kernel said.
+// Errors say what is wrong with the descriptors, or what the kernel said.
 func Adopt(o Options, h Handover) (*Door, error) {
 	o.Members, o.Shared, o.Spares, o.Placeholder = 1, true, 0, nil
 	o, err := o.checked()
-	d := newDoor(o)
-	d.owned, d.guarded, d.guard = h.Owned, h.Guard >= 0, h.Guard
-	if err == nil && o.Addr.Port() == 0 {
-		err = kerr.New("adopt", o.Addr.String(), unix.EINVAL, "name the port")
-	}
-	if err == nil && d.guarded {
-		err = d.checkGuard()
-	}
 	if err == nil {
-		d.tier, err = d.prove()
+		d := newDoor(o)
+		if err = d.adopt(h); err == nil {
+			return d, nil
+		}
 	}
-	if err != nil {
-		d.Release()
-		return nil, err
+	closeAll(h.FDs)
+	return nil, err
+}
+
+func (d *Door) adopt(h Handover) (err error) {
+	if d.o.Addr.Port() == 0 || len(h.FDs) > 1 {
+		return kerr.New("adopt", fmt.Sprintf("%s, %d descriptors", d.o.Addr, len(h.FDs)), unix.EINVAL, "name the port, and hand over one guard at most")
 	}
-	return d, nil
+	d.owned = h.Owned
+	if d.guarded = len(h.FDs) > 0; d.guarded {
+		d.guard = h.FDs[0]
+		if err := d.checkGuard(); err != nil {
+			return err
+		}
+	}
+	d.tier, err = d.prove()
+	return err
 }
 
 // checkGuard refuses a descriptor that is anything else than a guard of the port.

@@ -39,7 +39,7 @@ func TestHandoverToAnotherUser(t *testing.T) {
 			}
 
 			opener.kill()
-			r.wantAnswer(0, "worker") // the spare that is left took its number, or it had the lower one
+			r.wantAnswer(0, "worker") // the only one left has number 0
 			strangers := &Door{o: group(rules.UDP, 1), shape: newShape(at("[::]:0").Addr(), false, 0)}
 			r.wantKept(strangers, tier.uid, tier.Tier)
 			worker.kill()
@@ -99,13 +99,16 @@ func TestAdoptRefuses(t *testing.T) {
 		{"no function", Options{Proto: rules.UDP, Addr: at("[::]:4433")}, d.guard, "makes a socket"},
 	} {
 		guard, _ := unix.FcntlInt(uintptr(test.guard), unix.F_DUPFD_CLOEXEC, 0)
-		_, err := Adopt(test.o, Handover{Guard: guard})
+		_, err := Adopt(test.o, Handover{FDs: []int{guard}})
 		if err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: error %v", test.name, err)
 		}
 		if _, err := unix.FcntlInt(uintptr(guard), unix.F_GETFD, 0); !errors.Is(err, unix.EBADF) {
 			t.Errorf("%s: the descriptor is still open", test.name)
 		}
+	}
+	if _, err := Adopt(group(rules.UDP, 1), Handover{FDs: []int{-1, -1}}); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("two guards: %v", err)
 	}
 	r.wantKept(d, user, rules.Guarded)
 }

@@ -3,7 +3,6 @@
 package hold
 
 import (
-	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -68,24 +67,14 @@ func TestPlaceholderSwallows(t *testing.T) {
 	p := r.place(user, rules.UDP, port)
 	for _, ip := range []string{"127.0.0.1", "::1"} {
 		r.as(root, func() error {
-			fd, err := plainSocket(rules.UDP, unix.AF_INET6)
-			if err != nil {
-				return err
-			}
+			fd, err := dial(rules.UDP, ip)
 			defer unix.Close(fd)
-			sa, err := sockaddr(fd, netip.AddrPortFrom(netip.MustParseAddr(ip), port))
-			if err != nil {
-				return err
-			}
-			if err := unix.Connect(fd, sa); err != nil {
-				return err
-			}
 			for range 3 { // an ICMP error to one would fail the next
 				if _, err := unix.Write(fd, make([]byte, 1000)); err != nil {
 					t.Errorf("%s: %v", ip, err)
 				}
 			}
-			return nil
+			return err
 		})
 	}
 	if got := drain(t, p.FD()); got[0] != 0 {

@@ -24,17 +24,9 @@ func (r room) wantConnected(n int, listeners ...int) {
 	r.t.Helper()
 	for i := range n {
 		r.as(root, func() error {
-			client, err := plainSocket(rules.TCP, unix.AF_INET6)
-			if err != nil {
-				return err
-			}
+			client, err := dial(rules.TCP, []string{"::1", "127.0.0.1"}[i%2])
 			defer unix.Close(client)
-			to := at([]string{"[::1]:4433", "127.0.0.1:4433"}[i%2])
-			sa, err := sockaddr(client, to)
-			if err != nil {
-				return err
-			}
-			return unix.Connect(client, sa)
+			return err
 		})
 	}
 	accepted := 0

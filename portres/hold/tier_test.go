@@ -218,7 +218,7 @@ func TestAUselessGuardIsDropped(t *testing.T) {
 	o := group(rules.UDP, 2)
 	o.NewSocket = sockets(rules.UDP, unix.AF_INET) // an IPv4 guard is not the first to be asked
 	d, _ := r.mustOpen(user, o, rules.Unguarded)
-	if h := d.Handover(); h.Owned || h.Guard != -1 {
+	if h := d.Handover(); h.Owned || len(h.FDs) != 0 {
 		t.Errorf("hands over %+v", h)
 	}
 	r.wantKept(d, user, rules.Unguarded)
