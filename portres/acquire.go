@@ -135,10 +135,11 @@ func (c *Claim) commit() error {
 		if err := c.file.take(h.claimByte(), true); err != nil {
 			return err
 		}
-		if err := c.file.take(identifierByte(p.ID), false); err != nil {
+		if err := c.takeSlot(); err != nil {
 			return err
 		}
-		return c.takeSlot()
+		_ = c.describe()
+		return c.file.take(identifierByte(p.ID, c.slot), false)
 	}
 	return &Refused{c.decision}
 }
@@ -148,13 +149,9 @@ func (c *Claim) commit() error {
 func (c *Claim) takeSlot() error {
 	for i, start := 0, rand.IntN(Slots); i < Slots; i++ {
 		c.slot = uint32((start + i) % Slots)
-		held, err := c.file.isHeld(slotAt + int64(c.slot))
-		if err != nil {
+		ok, err := c.file.TryLock(slotAt+int64(c.slot), 1)
+		if ok || err != nil {
 			return err
-		}
-		if !held {
-			_ = c.describe()
-			return c.file.take(slotAt+int64(c.slot), false)
 		}
 	}
 	return kerr.New("claim", c.file.Name(), unix.EADDRINUSE, fmt.Sprintf("%d CIBIR listeners share the port, and there is no room for more", Slots))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,9 @@ import (
 
 func TestExclusiveClaims(t *testing.T) {
 	h := newHost(t)
+	exe, err := os.Executable()
+	h.must(err)
+	me := []string{"UDP port 4433", fmt.Sprintf("pid %d", os.Getpid()), strconv.Quote(filepath.Base(exe))}
 	for kind, name := range map[rules.Kind]string{rules.Listener: "MsQuic listener", rules.Client: "MsQuic client", rules.QTIP: "QTIP"} {
 		c, err := Acquire(h.dir, exclusively(kind))
 		h.must(err)
@@ -27,10 +32,9 @@ func TestExclusiveClaims(t *testing.T) {
 			t.Errorf("%v: %v, slot %d", kind, got, c.Slot())
 		}
 		h.wantList("udp 4433 " + kind.String())
-		me := fmt.Sprintf("pid %d", os.Getpid())
-		h.wantRefused(exclusively(rules.Listener), rules.HeldExclusively, "UDP port 4433", me, name, `"portres.test"`)
-		h.wantRefused(exclusively(rules.Client), rules.HeldExclusively, me)
-		h.wantRefused(member(1), rules.HeldExclusively, me)
+		h.wantRefused(exclusively(rules.Listener), rules.HeldExclusively, append(me, name)...)
+		h.wantRefused(exclusively(rules.Client), rules.HeldExclusively, append(me, name)...)
+		h.wantRefused(member(1), rules.HeldExclusively, append(me, name)...)
 		h.must(c.Release())
 		h.must(c.Release()) // does nothing
 		h.wantList()
@@ -280,7 +284,7 @@ func TestNoSlotLeft(t *testing.T) {
 func TestLocksAgainstTheProtocol(t *testing.T) {
 	h := newHost(t)
 	f := h.file()
-	if ok, err := f.TryLock(identifierByte(idOf(1)), 1); !ok || err != nil {
+	if ok, err := f.TryLock(identifierByte(idOf(1), 0), Slots); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	_, err := Acquire(h.dir, member(1))

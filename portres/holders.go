@@ -3,12 +3,8 @@
 package portres
 
 import (
-	"bytes"
-	"fmt"
-	"iter"
 	"os"
 
-	"github.com/msquicxdp/msquicxdp/cibir"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -16,8 +12,7 @@ import (
 // a shared port, one of those that the rules tell apart.
 func (f portFile) holders(h holding, ask rules.Party) ([]rules.Party, error) {
 	if h.exclusive {
-		p, err := f.holder(h, 0)
-		return []rules.Party{p}, err
+		return []rules.Party{f.exclusiveHolder(h)}, nil
 	}
 	var list []rules.Party
 	for _, find := range []func(holding, rules.Party) ([]rules.Party, error){f.anyMember, f.otherUsersMember, f.namesake} {
@@ -30,24 +25,26 @@ func (f portFile) holders(h holding, ask rules.Party) ([]rules.Party, error) {
 	return list, nil
 }
 
-// holder describes who holds the port like h does and has a row, as far as the
-// locks do not contradict the text.
-func (f portFile) holder(h holding, slot uint32) (rules.Party, error) {
-	row := make([]byte, rowSize)
-	n, _ := f.ReadAt(row, int64(slot)*rowSize) // what cannot be read describes nobody
-	p := parseRow(row[:n])
-	p.SameProcess = p.Process == os.Getpid()
-	if h.exclusive {
-		if p.Kind == rules.Foreign { // they make no claims: there is no text
-			p.Kind = rules.Listener
-		}
-		p.Alone = p.Kind == rules.CIBIR
-		p.UID = h.uid
-		return p, nil
+// exclusiveHolder describes who holds the port exclusively: h is what the lock
+// says, and the text says the rest.
+func (f portFile) exclusiveHolder(h holding) rules.Party {
+	p := f.described(0)
+	if p.Kind == rules.Foreign { // they make no claims: there is no text
+		p.Kind = rules.Listener
 	}
+	p.Alone = p.Kind == rules.CIBIR
+	p.UID = h.uid
+	return p
+}
+
+// member describes the member of a shared port whose identifier byte is locked.
+// What the locks say, of all members or of this one, the text cannot change.
+func (f portFile) member(h holding, at int64) (p rules.Party, slot uint32, err error) {
+	id, slot := memberAt(at, h.encoding.Length)
+	p = f.described(slot)
 	p.Kind, p.Encoding = rules.CIBIR, h.encoding
-	if held, err := f.isHeld(identifierByte(p.ID)); err != nil || !held {
-		p.ID = cibir.ID{}
+	if id.Len() != 0 || identifierByte(p.ID, slot) != at {
+		p.ID = id
 	}
 	said := h
 	said.uid = p.UID
@@ -55,77 +52,49 @@ func (f portFile) holder(h holding, slot uint32) (rules.Party, error) {
 	if !held {
 		p.UID = h.uid
 	}
-	return p, err
+	return p, slot, err
+}
+
+// described returns what the row of a slot says.
+func (f portFile) described(slot uint32) rules.Party {
+	row := make([]byte, rowSize)
+	n, _ := f.ReadAt(row, int64(slot)*rowSize) // what cannot be read describes nobody
+	p := parseRow(row[:n])
+	p.SameProcess = p.Process == os.Getpid()
+	return p
 }
 
 // anyMember returns a member. There is none if all have left since h was.
 func (f portFile) anyMember(h holding, _ rules.Party) ([]rules.Party, error) {
-	at, held, err := f.anyHeld(slotAt, Slots)
+	at, held, err := f.anyHeld(identifierAt, identifierBytes)
 	if err != nil || !held {
 		return nil, err
 	}
-	p, err := f.holder(h, uint32(at-slotAt))
+	p, _, err := f.member(h, at)
 	return []rules.Party{p}, err
 }
 
-// otherUsersMember returns a member that is not of the asker's user, if there is one.
+// otherUsersMember returns a member that is not of the asker's user, if there
+// is one. Its claim byte says nothing more of it.
 func (f portFile) otherUsersMember(h holding, ask rules.Party) ([]rules.Party, error) {
 	h.uid = ask.UID
 	uid, held, err := f.otherUser(h)
 	if err != nil || !held {
 		return nil, err
 	}
-	h.uid = uid
-	p, err := f.memberWhoseRowSays(h, fmt.Sprintf(" uid=%d ", uid))
-	p.UID = uid
-	return []rules.Party{p}, err
+	return []rules.Party{{Kind: rules.CIBIR, Encoding: h.encoding, UID: uid}}, nil
 }
 
 // namesake returns the member that has the identifier of the asker, if there is one.
 func (f portFile) namesake(h holding, ask rules.Party) ([]rules.Party, error) {
-	if ask.Kind != rules.CIBIR {
+	if ask.Kind != rules.CIBIR || ask.Encoding != h.encoding {
 		return nil, nil
 	}
-	held, err := f.isHeld(identifierByte(ask.ID))
+	at, held, err := f.anyHeld(identifierByte(ask.ID, 0), Slots)
 	if err != nil || !held {
 		return nil, err
 	}
-	h.uid = ask.UID // if there is no text; of another user otherUsersMember knows
-	p, err := f.memberWhoseRowSays(h, fmt.Sprintf(" id=%v ", ask.ID))
+	p, _, err := f.member(h, at)
 	p.ID = ask.ID
 	return []rules.Party{p}, err
-}
-
-// memberWhoseRowSays returns the first member whose row has these words. Where
-// no row has them, it is one of whom nothing is known but what h says.
-func (f portFile) memberWhoseRowSays(h holding, words string) (rules.Party, error) {
-	text := make([]byte, 64*rowSize)
-	for start, more := int64(0), true; more && start < Slots*rowSize; start += int64(len(text)) {
-		n, err := f.ReadAt(text, start)
-		more = err == nil
-		for i := range wordsIn(text[:n], words) {
-			slot := (start + int64(i)) / rowSize
-			held, err := f.isHeld(slotAt + slot)
-			if err != nil {
-				return rules.Party{}, err
-			}
-			if held { // otherwise a dead member has left it
-				return f.holder(h, uint32(slot))
-			}
-		}
-	}
-	return rules.Party{Kind: rules.CIBIR, Encoding: h.encoding, UID: h.uid}, nil
-}
-
-// wordsIn yields where the words are in a text.
-func wordsIn(text []byte, words string) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for from := 0; ; {
-			i := bytes.Index(text[from:], []byte(words))
-			if i < 0 || !yield(from+i) {
-				return
-			}
-			from += i + 1
-		}
-	}
 }

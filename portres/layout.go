@@ -19,14 +19,20 @@ import (
 const Version = 1
 
 // Slots is how many CIBIR listeners can share a port.
-const Slots = 4096
+const Slots = 1 << slotBits
 
 // Offsets of the bytes that are locked, all beyond the text.
 const (
 	gateAt       = int64(1) << 40 // one writer, during every change
 	slotAt       = int64(1) << 44 // + slot: one writer
 	claimAt      = int64(1) << 61 // + version, encoding, uid; an exclusive claim writes, shared ones read
-	identifierAt = int64(1) << 62 // + number of the identifier: one writer
+	identifierAt = int64(1) << 62 // + number of the identifier, slot: one writer
+)
+
+// How identifier bytes are numbered.
+const (
+	slotBits        = 12
+	identifierBytes = int64(1) << (8*cibir.MaxMsQuicLength + slotBits)
 )
 
 // How the claim bytes are numbered. One lock says it all, since the time that
@@ -62,22 +68,37 @@ func holdingAt(at int64, exclusive bool) holding {
 	}
 }
 
-// identifierByte gives every identifier that MsQuic can have a byte of its own,
-// and spreads longer ones over 2^60 others.
-func identifierByte(id cibir.ID) int64 {
+// identifierByte returns where the lock of the member with this identifier is.
+// With any slot it is one of Slots bytes, beginning with that of slot 0.
+func identifierByte(id cibir.ID, slot uint32) int64 {
+	return identifierAt | number(id)<<slotBits | int64(slot)
+}
+
+// number numbers the identifiers of one length, which those on one port are.
+// All that MsQuic can have get numbers of their own, and longer ones get some
+// number of 48 bits.
+func number(id cibir.ID) (n int64) {
 	b := id.Bytes()
-	if len(b) <= cibir.MaxMsQuicLength {
-		n := int64(len(b))
-		for i := range cibir.MaxMsQuicLength {
-			n <<= 8
-			if i < len(b) {
-				n |= int64(b[i])
-			}
-		}
-		return identifierAt + n
+	if len(b) > cibir.MaxMsQuicLength {
+		sum := sha256.Sum256(b)
+		b = sum[:cibir.MaxMsQuicLength]
 	}
-	sum := sha256.Sum256(b)
-	return identifierAt | 1<<60 | int64(binary.BigEndian.Uint64(sum[:])>>4)
+	for _, digit := range b {
+		n = n<<8 | int64(digit)
+	}
+	return n
+}
+
+// memberAt is the reverse of identifierByte, for identifiers of a length that
+// MsQuic can have. Of longer ones it returns none.
+func memberAt(at int64, length uint8) (id cibir.ID, slot uint32) {
+	slot = uint32(at % Slots)
+	if length > cibir.MaxMsQuicLength {
+		return cibir.ID{}, slot
+	}
+	b := binary.BigEndian.AppendUint64(nil, uint64(at&(identifierBytes-1)>>slotBits))
+	id, _ = cibir.NewID(b[len(b)-int(length):]) // of no length there is none
+	return id, slot
 }
 
 // fileName returns the name of a port's file, such as udp-4433.

@@ -3,7 +3,6 @@
 package portres
 
 import (
-	"bytes"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -29,9 +28,9 @@ func TestLayout(t *testing.T) {
 		{"slot", slotAt + 4095, 0x1000_0000_0fff},
 		{"exclusive claim", holding{version: Version, uid: 1000}.claimByte(), 0x2100_0000_0000_03e8},
 		{"shared claim", holding{version: 2, encoding: cibir.Encoding{Length: 2, SourceOffset: 9, DestinationOffset: 8}, uid: 1<<32 - 2}.claimByte(), 0x2202_0908_ffff_fffe},
-		{"identifier", identifierByte(id(0x0a, 0x0b)), 0x4002_0a0b_0000_0000},
-		{"longest of MsQuic's", identifierByte(id(1, 2, 3, 4, 5, 6)), 0x4006_0102_0304_0506},
-		{"longer", identifierByte(id(1, 2, 3, 4, 5, 6, 7)), 0x532b_be37_8a25_0915},
+		{"identifier", identifierByte(id(0x0a, 0x0b), 5), 0x4000_0000_00a0_b005},
+		{"longest of MsQuic's", identifierByte(id(1, 2, 3, 4, 5, 6), 4095), 0x4010_2030_4050_6fff},
+		{"longer", identifierByte(id(1, 2, 3, 4, 5, 6, 7), 0), 0x432b_be37_8a25_0000},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: %#x, want %#x", test.what, test.got, test.want)
@@ -39,23 +38,31 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// No two identifiers of MsQuic's length have one byte, and no byte serves two purposes.
+// No two identifiers of one length have one byte, whatever their slots.
 func TestIdentifierBytes(t *testing.T) {
-	id := rapid.Custom(func(t *rapid.T) cibir.ID {
-		id, err := cibir.NewID(rapid.SliceOfN(rapid.Byte(), 1, cibir.MaxIDLength).Draw(t, "id"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	})
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := id.Draw(t, "a"), id.Draw(t, "b")
-		at := identifierByte(a)
-		if at < identifierAt || at >= identifierAt+1<<61 {
+		length := rapid.IntRange(1, cibir.MaxIDLength).Draw(t, "length")
+		draw := func(name string) cibir.ID {
+			id, err := cibir.NewID(rapid.SliceOfN(rapid.Byte(), length, length).Draw(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return id
+		}
+		a, b, slot := draw("a"), draw("b"), uint32(rapid.IntRange(0, Slots-1).Draw(t, "slot"))
+		at := identifierByte(a, slot)
+		if at < identifierAt || at >= identifierAt+identifierBytes {
 			t.Errorf("%v is at %#x", a, at)
 		}
-		if equal := at == identifierByte(b); equal != bytes.Equal(a.Bytes(), b.Bytes()) {
-			t.Errorf("%v and %v are at one byte: %v", a, b, equal)
+		if distance := at - identifierByte(b, 0); (distance >= 0 && distance < Slots) != (a == b) {
+			t.Errorf("%v and %v are %d apart", a, b, distance)
+		}
+		want := a
+		if length > cibir.MaxMsQuicLength {
+			want = cibir.ID{}
+		}
+		if got, s := memberAt(at, uint8(length)); got != want || s != slot {
+			t.Errorf("%v with slot %d is at %#x, where %v is with slot %d", a, slot, at, got, s)
 		}
 	})
 }

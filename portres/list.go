@@ -24,13 +24,14 @@ type Held struct {
 	Exclusive bool
 	Slot      uint32 // of a member of a shared port
 
-	// Party is the holder. Kind, encoding, identifier and user are what the locks
-	// say; the rest is the holder's word, and zero where there is none.
+	// Party is the holder. Of a shared port, kind, encoding and identifier are what
+	// the locks say; so is the user, where all members are of one. The rest is the
+	// holder's word, and zero where there is none.
 	Party rules.Party
 }
 
 // List returns the claims that are held, of this process and of others, by
-// protocol, port and slot. It waits for nobody: a claim that comes or goes
+// protocol, port and identifier. It waits for nobody: a claim that comes or goes
 // meanwhile is in it or not. With an error it still returns those it found.
 func List(dir *rundir.Dir) ([]Held, error) {
 	names, err := dir.Names()
@@ -59,7 +60,7 @@ func List(dir *rundir.Dir) ([]Held, error) {
 	return all, errors.Join(errs...)
 }
 
-// listPort returns the claims on one port, by slot.
+// listPort returns the claims on one port, by identifier.
 func listPort(dir *rundir.Dir, name string) ([]Held, error) {
 	file, err := dir.OpenExisting(name)
 	if err != nil {
@@ -74,22 +75,20 @@ func listPort(dir *rundir.Dir, name string) ([]Held, error) {
 	case h.version != Version:
 		return []Held{{Version: h.version}}, nil
 	case h.exclusive:
-		p, err := f.holder(h, 0)
-		return []Held{{Version: Version, Exclusive: true, Party: p}}, err
+		return []Held{{Version: Version, Exclusive: true, Party: f.exclusiveHolder(h)}}, nil
 	}
 	return f.members(h)
 }
 
 // members returns the claims on a shared port.
 func (f portFile) members(h holding) ([]Held, error) {
-	slots, err := f.allHeld(slotAt, Slots)
+	bytes, err := f.allHeld(identifierAt, identifierBytes)
 	if err != nil {
 		return nil, err
 	}
 	var list []Held
-	for _, at := range slots {
-		slot := uint32(at - slotAt)
-		p, err := f.holder(h, slot)
+	for _, at := range bytes {
+		p, slot, err := f.member(h, at)
 		if err != nil {
 			return list, err
 		}
