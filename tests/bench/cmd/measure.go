@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"io"
+	"os"
 
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
