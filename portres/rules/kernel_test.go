@@ -13,7 +13,7 @@ import (
 
 const (
 	testPort    = 4433
-	nobodysUID  = 0x7FFE0000 + testPort // that the owned tier gives its sockets
+	nobodysUID  = 0x7FFD0000 // that the owned tier gives its sockets
 	noInterface = 0x7FFFFFFE
 	loopback    = 1 // interface index
 )
