@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -303,7 +304,18 @@ func TestLongIdentifiers(t *testing.T) {
 		spec.Party.ID, spec.Party.Encoding.Length = id, uint8(id.Len())
 		return spec
 	}
-	h.claim(long(1))
+	c := h.claim(long(1))
 	h.claim(long(2))
 	h.wantRefused(long(1), rules.IdentifierTaken)
+	ids := []string{long(1).Party.ID.String(), long(2).Party.ID.String()}
+	if got := h.list(); len(got) != 2 || !slices.Contains(got, "udp 4433 "+ids[0]) || !slices.Contains(got, "udp 4433 "+ids[1]) {
+		t.Errorf("held: %q, want %q", got, ids)
+	}
+
+	// Only the text has them in full, and it is believed if the lock agrees.
+	_, err := h.file().WriteAt(formatRow(long(3).Party), int64(c.Slot())*rowSize)
+	h.must(err)
+	if got := h.list(); len(got) != 2 || !slices.Contains(got, "udp 4433 ") || !slices.Contains(got, "udp 4433 "+ids[1]) {
+		t.Errorf("held: %q with a wrong text", got)
+	}
 }

@@ -87,7 +87,7 @@ func (f portFile) otherUsersMember(h holding, ask rules.Party) ([]rules.Party, e
 
 // namesake returns the member that has the identifier of the asker, if there is one.
 func (f portFile) namesake(h holding, ask rules.Party) ([]rules.Party, error) {
-	if ask.Kind != rules.CIBIR || ask.Encoding != h.encoding {
+	if ask.Kind != rules.CIBIR {
 		return nil, nil
 	}
 	at, held, err := f.anyHeld(identifierByte(ask.ID, 0), Slots)
