@@ -80,7 +80,7 @@ command_build() {
     mkdir -p "$build/include/abi" "$build/include/msquicxdp" "$build/bin"
     cp include/msquicxdp/*.h "$build/include/msquicxdp/"
     cp include/abi/layout_asserts.h "$build/include/abi/"
-    CGO_ENABLED=0 go build -trimpath -ldflags=-s -o "$build/bin/" ./cmd/...
+    scripts/tool.sh "$build/bin"
     say "build/libmsquicxdp.a, build/include, build/bin"
 }
 

@@ -3,13 +3,15 @@
 # msquicxdp_install() says what is installed where:
 #
 #   lib/libmsquicxdp.a             the archive
+#   bin/msquicxdp, share/man/      the administrator's command
+#   lib/systemd/system/            the unit that applies reservations at boot
 #   include/msquicxdp/             the headers
 #   share/msquicxdp/cmake/         the hook for MsQuic, with its layout check
 #   share/msquicxdp/include/abi/   the facts that it checks
 #   lib/cmake/msquicxdp/           find_package(msquicxdp)
 #   lib/pkgconfig/                 pkg-config msquicxdp
 #
-# Nothing of it holds the prefix: the installed tree may be moved.
+# Nothing but the unit holds the prefix: the installed tree may be moved.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -26,7 +28,14 @@ function(msquicxdp_install)
     configure_file(cmake/msquicxdp.pc.in msquicxdp.pc @ONLY)
 
     install(FILES "${MSQUICXDP_OUTPUT_DIR}/libmsquicxdp.a" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-    install(DIRECTORY include/msquicxdp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+    install(PROGRAMS "${MSQUICXDP_OUTPUT_DIR}/bin/msquicxdp" DESTINATION "${CMAKE_INSTALL_BINDIR}")
+    install(DIRECTORY packaging/man/ DESTINATION "${CMAKE_INSTALL_MANDIR}/man8" FILES_MATCHING PATTERN "*.8")
+    # The unit names the command by its path, which is known when it is installed.
+    install(CODE "
+        file(READ \"${PROJECT_SOURCE_DIR}/packaging/msquicxdp-ports.service\" unit)
+        string(REPLACE /usr/bin/ \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/\" unit \"\${unit}\")
+        file(WRITE \"${CMAKE_CURRENT_BINARY_DIR}/msquicxdp-ports.service\" \"\${unit}\")")
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/msquicxdp-ports.service" DESTINATION lib/systemd/system)
     install(FILES cmake/MsQuicDatapath.cmake cmake/layout_check.c DESTINATION "${hook_dir}")
     install(FILES include/abi/layout_asserts.h DESTINATION "${CMAKE_INSTALL_DATADIR}/msquicxdp/include/abi")
     install(FILES
