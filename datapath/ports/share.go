@@ -154,19 +154,16 @@ func (l *Lease) adopt(g *guest) error {
 		return err
 	}
 	const parts = len(steering.FDs{})
-	if a.Guards > 1 || len(fds) != parts+int(a.Guards) {
+	if len(fds) < parts {
 		closeAll(fds)
-		return fmt.Errorf("a member of the port hands over %d descriptors, %d of them guards", len(fds), a.Guards)
+		return fmt.Errorf("a member of the port hands over %d descriptors, where %d or more are due", len(fds), parts)
 	}
 	group, err := steering.Adopt(steering.FDs(fds[:parts]))
 	if err != nil {
 		closeAll(fds[parts:])
 		return err
 	}
-	handover := hold.Handover{Owned: a.Owned != 0, Guard: -1}
-	if a.Guards == 1 {
-		handover.Guard = fds[parts]
-	}
+	handover := hold.Handover{Owned: a.Owned != 0, FDs: fds[parts:]}
 	door, err := hold.Adopt(hold.Options{
 		Proto: l.request.Proto, Addr: l.request.Addr, Shared: true, NewSocket: l.newMember,
 	}, handover)
@@ -217,14 +214,10 @@ func (l *Lease) answer(peer *unix.Ucred, q question) (a answer, fds []int, owned
 	switch q.Op {
 	case opJoin:
 		parts, handover := l.group.FDs(), l.door.Handover()
-		fds = parts[:]
 		if handover.Owned {
 			a.Owned = 1
 		}
-		if handover.Guard >= 0 {
-			a.Guards, fds = 1, append(fds, handover.Guard)
-		}
-		return a, fds, false
+		return a, append(parts[:], handover.FDs...), false
 	case opSockets:
 		if q.Count == 0 || q.Count > steering.MaxSockets {
 			refuse(unix.EINVAL, fmt.Errorf("%d sockets are wanted, where 1 to %d are given", q.Count, steering.MaxSockets))
