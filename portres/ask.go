@@ -19,8 +19,8 @@ import (
 //
 // Errors are those of Explain, and of [hold.Holders].
 func Ask(dir *rundir.Dir, spec Spec) (rules.Decision, error) {
-	claims, err := listPort(dir, fileName(spec.Proto, spec.Port))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	claims, err := ListPort(dir, spec.Proto, spec.Port)
+	if err != nil {
 		return rules.Decision{}, err
 	}
 	if len(claims) == 0 {
@@ -31,6 +31,18 @@ func Ask(dir *rundir.Dir, spec Spec) (rules.Decision, error) {
 		spec.Kernel = slices.Concat(spec.Kernel, sockets)
 	}
 	return Explain(dir, spec)
+}
+
+// ListPort is [List] for one port.
+func ListPort(dir *rundir.Dir, proto rules.Proto, port uint16) ([]Held, error) {
+	list, err := listPort(dir, fileName(proto, port))
+	for i := range list {
+		list[i].Proto, list[i].Port = proto, port
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return list, err
 }
 
 // Strangers returns who has sockets on a port, in the network namespace of the

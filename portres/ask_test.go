@@ -5,6 +5,7 @@ package portres
 import (
 	"net"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/msquicxdp/msquicxdp/portres/hold"
@@ -80,6 +81,25 @@ func TestAskForOthers(t *testing.T) {
 	h.wantAnswer(spec, rules.Joins, rules.OtherIdentifier)
 	spec.Reservation.Permitted = false
 	h.wantAnswer(spec, rules.Refused, rules.NotPermitted)
+}
+
+func TestListPort(t *testing.T) {
+	h := newHost(t)
+	other := exclusively(rules.Listener)
+	other.Port = 443
+	h.claim(other)
+	if list, err := ListPort(h.dir, rules.UDP, 4433); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	h.claim(member(1))
+	h.claim(member(2))
+	list, err := ListPort(h.dir, rules.UDP, 4433)
+	h.must(err)
+	all, err := List(h.dir)
+	h.must(err)
+	if len(all) != 3 || !slices.Equal(list, all[1:]) {
+		t.Errorf("%+v of %+v", list, all)
+	}
 }
 
 func TestStrangersAreNoHolders(t *testing.T) {

@@ -164,18 +164,15 @@ func (t *tool) addContext(e *explanation, port reserve.Range) (err error) {
 
 // holdersOf returns all who have a port.
 func (t *tool) holdersOf(proto rules.Proto, port uint16) ([]holder, error) {
-	claims, err := t.machine.claims(t.stateDir, false)
+	claims, err := t.machine.claimsOn(t.stateDir, proto, port)
 	if err != nil {
 		return nil, err
 	}
 	holders := []holder{} // in JSON an empty list
-	var here []claim
 	for _, c := range claims {
-		if c.Proto == proto && c.Port == port {
-			here, holders = append(here, c), append(holders, t.claimed(c))
-		}
+		holders = append(holders, t.claimed(c))
 	}
-	strangers, err := t.strangers(proto, port, here)
+	strangers, err := t.strangers(proto, port, claims)
 	return append(holders, strangers...), err
 }
 

@@ -108,6 +108,25 @@ func TestExplainOutcomes(t *testing.T) {
 	}
 }
 
+// What is wrong with one port says nothing of another.
+func TestExplainBesideADamagedPort(t *testing.T) {
+	h := newTestHost(t)
+	h.hold(listener(443))
+	files, err := filepath.Glob(filepath.Join(h.base, "*"))
+	h.must(err)
+	h.must(os.Mkdir(filepath.Join(files[0], "udp-1"), 0o700))
+	if r := h.ports("explain", "udp", "443"); r.status != statusRefused || r.errs != "" {
+		t.Errorf("%+v", r)
+	}
+	for _, args := range [][]string{{"explain", "udp", "1"}, {"list"}} {
+		r := h.ports(args...)
+		if r.status != statusFailed {
+			t.Errorf("%+v", r)
+		}
+		wantWords(t, r.errs, "udp-1")
+	}
+}
+
 // Nobody knows what is reserved, so nothing can be said.
 func TestExplainBesideADamagedStore(t *testing.T) {
 	h := newTestHost(t)

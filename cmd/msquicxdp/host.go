@@ -29,13 +29,28 @@ func (h *host) claims(stateDir string, allNamespaces bool) ([]claim, error) {
 	var list []claim
 	for _, dir := range dirs {
 		held, listErr := portres.List(dir)
-		err = errors.Join(err, listErr)
-		for _, c := range held {
-			list = append(list, claim{dir.Namespace().Cookie, c})
-		}
+		list, err = append(list, claimsIn(dir, held)...), errors.Join(err, listErr)
 		dir.Close()
 	}
 	return list, err
+}
+
+func (h *host) claimsOn(stateDir string, proto rules.Proto, port uint16) ([]claim, error) {
+	dir, err := rundir.Open(stateDir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	held, err := portres.ListPort(dir, proto, port)
+	return claimsIn(dir, held), err
+}
+
+func claimsIn(dir *rundir.Dir, held []portres.Held) []claim {
+	list := make([]claim, len(held))
+	for i, c := range held {
+		list[i] = claim{dir.Namespace().Cookie, c}
+	}
+	return list
 }
 
 func stateDirs(stateDir string, allNamespaces bool) ([]*rundir.Dir, error) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,7 @@ func (t *tool) list(allNamespaces, foreign bool) error {
 		if foreign {
 			strangers, strangersErr := t.strangers(claims[0].Proto, claims[0].Port, claims[:n])
 			holders, err = append(holders, strangers...), errors.Join(err, strangersErr)
+			foreign = strangersErr == nil // it would fail for every port
 		}
 		claims = claims[n:]
 	}
@@ -76,7 +78,8 @@ func samePort(claims []claim) int {
 	return len(claims)
 }
 
-// strangers returns who has sockets on a port besides those with claims on it.
+// strangers returns who has sockets on a port besides those with claims on it,
+// each once, with however many sockets.
 func (t *tool) strangers(proto rules.Proto, port uint16, claims []claim) ([]holder, error) {
 	held := make([]portres.Held, len(claims))
 	for i, c := range claims {
@@ -85,7 +88,9 @@ func (t *tool) strangers(proto rules.Proto, port uint16, claims []claim) ([]hold
 	parties, err := t.machine.strangers(proto, port, held)
 	var list []holder
 	for _, p := range parties {
-		list = append(list, t.stranger(proto, port, p))
+		if h := t.stranger(proto, port, p); !slices.Contains(list, h) {
+			list = append(list, h)
+		}
 	}
 	return list, err
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/msquicxdp/msquicxdp/portres/rules"
@@ -52,6 +53,15 @@ func TestListShowsWhatItFoundBesideAnError(t *testing.T) {
 		t.Errorf("status %d, %q", r.status, r.errs)
 	}
 	wantGolden(t, "list-error", r.out)
+}
+
+func TestListBesideTroubleWithSockets(t *testing.T) {
+	f := somebody()
+	f.sockets, f.socketsErr = nil, errors.New("no sock_diag")
+	r := runOn(f, 80, "ports", "list", "--foreign")
+	if r.status != statusFailed || r.errs != "msquicxdp: no sock_diag\n" || !strings.Contains(r.out, "tcp/443") {
+		t.Errorf("%+v", r)
+	}
 }
 
 // What others call themselves reaches the terminal as text, whoever failed to

@@ -30,9 +30,10 @@ func TestMain(m *testing.M) {
 
 // fake is a machine on which nothing happens by itself.
 type fake struct {
-	list    []claim
-	err     error // of claims
-	sockets []rules.Party
+	list       []claim
+	err        error // of claims
+	sockets    []rules.Party
+	socketsErr error
 }
 
 func (f *fake) now() time.Time {
@@ -41,16 +42,24 @@ func (f *fake) now() time.Time {
 
 func (f *fake) claims(string, bool) ([]claim, error) { return f.list, f.err }
 
+func (f *fake) claimsOn(_ string, proto rules.Proto, port uint16) (list []claim, err error) {
+	for _, c := range f.list {
+		if c.Proto == proto && c.Port == port {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
 func (f *fake) strangers(rules.Proto, uint16, []portres.Held) ([]rules.Party, error) {
-	return f.sockets, nil
+	return f.sockets, f.socketsErr
 }
 
 func (f *fake) ask(_ string, spec portres.Spec) (rules.Decision, error) {
 	s := rules.State{Proto: spec.Proto, Port: spec.Port, Reservation: spec.Reservation}
-	for _, c := range f.list {
-		if c.Proto == spec.Proto && c.Port == spec.Port {
-			s.Holders = append(s.Holders, c.Party)
-		}
+	claims, _ := f.claimsOn("", spec.Proto, spec.Port)
+	for _, c := range claims {
+		s.Holders = append(s.Holders, c.Party)
 	}
 	if len(s.Holders) == 0 {
 		s.Holders = f.sockets
@@ -166,6 +175,6 @@ func somebody() *fake {
 			{4255, portres.Held{Proto: rules.UDP, Port: 50000, Version: 2}},
 			qtip,
 		},
-		sockets: []rules.Party{{UID: 61001, Process: 666, Program: "copycat"}, {UID: 0}},
+		sockets: []rules.Party{{UID: 61001, Process: 666, Program: "copycat"}, {UID: 0}, {UID: 61001, Process: 666, Program: "copycat"}},
 	}
 }

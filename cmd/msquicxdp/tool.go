@@ -33,6 +33,8 @@ type machine interface {
 	// claims returns the claims in the namespace, or in all. With an error it
 	// still returns those it found.
 	claims(stateDir string, allNamespaces bool) ([]claim, error)
+	// claimsOn returns the claims on one port.
+	claimsOn(stateDir string, proto rules.Proto, port uint16) ([]claim, error)
 	// strangers returns who has sockets on a port besides those with claims.
 	strangers(proto rules.Proto, port uint16, claims []portres.Held) ([]rules.Party, error)
 	// ask returns what would be decided.
