@@ -11,4 +11,4 @@ need_go
 mkdir -p "$1"
 output=$(cd -- "$1" && pwd)/msquicxdp
 cd "$root"
-CGO_ENABLED=0 go build -trimpath -ldflags=-s -o "$output" ./cmd/msquicxdp
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags=-s -o "$output" ./cmd/msquicxdp

@@ -68,7 +68,7 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string {
 	if e.Near == nil {
-		return fmt.Sprintf("%s is not reserved; 'msquicxdp ports list' shows what is", e.Asked)
+		return fmt.Sprintf("%s is not reserved; 'msquicxdp ports reservations' shows what is", e.Asked)
 	}
 	return fmt.Sprintf("%s is not a reservation, but has ports of %v, reserved%s under token %v; name exactly that range, or the token",
 		e.Asked, e.Near.Range, e.Near.called(), e.Near.Token)
