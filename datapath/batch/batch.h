@@ -127,7 +127,7 @@ typedef struct MqxEndpoint {
 
     MqxCibir Cibir; /* of a listener that shares its port: what it receives */
     uint8_t Reserved[7];
-    uint64_t Lease; /* Go's: a listener's claim on its port, in its last endpoint; 0: none */
+    uint64_t Lease; /* Go's: the claim on a port, of a listener in its last endpoint; 0: none */
 } MqxEndpoint;
 
 /* A send block. MsQuic writes datagrams into Data; they leave with one system call where possible. */

@@ -23,7 +23,7 @@ func (p *plan) openListener(eps []*batch.Endpoint) error {
 	if err != nil {
 		return p.explain(err)
 	}
-	eps[len(eps)-1].Lease = uint64(cgo.NewHandle(lease))
+	keepLease(eps[len(eps)-1], lease)
 	for i, fd := range lease.TakeSockets() {
 		eps[i].FD = int32(fd)
 	}
@@ -107,13 +107,18 @@ func identifier(c *batch.CIBIR) (cibir.ID, cibir.Encoding) {
 	return id, cibir.Encoding{Length: c.Length, SourceOffset: c.SourceOffset, DestinationOffset: c.DestinationOffset}
 }
 
-// endLease gives back the port of a listener whose sockets are closed.
+// A leaseholder has a port until it is released.
+type leaseholder interface{ Release() }
+
+func keepLease(ep *batch.Endpoint, lease leaseholder) { ep.Lease = uint64(cgo.NewHandle(lease)) }
+
+// endLease gives back the port of an endpoint whose socket is closed.
 func endLease(ep *batch.Endpoint) {
 	if ep.Lease == 0 {
 		return
 	}
 	handle := cgo.Handle(ep.Lease)
 	ep.Lease = 0
-	handle.Value().(*ports.Lease).Release()
+	handle.Value().(leaseholder).Release()
 	handle.Delete()
 }

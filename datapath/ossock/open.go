@@ -136,6 +136,7 @@ func (p *plan) open(ep *batch.Endpoint) error {
 		}
 		unlucky = append(unlucky, int(ep.FD))
 		ep.FD = -1
+		endLease(ep)
 	}
 }
 
@@ -186,11 +187,20 @@ func (p *plan) portIsFree() bool { return p.bind.Port == [2]byte{} }
 
 func (p *plan) bindAndConnect(ep *batch.Endpoint) error {
 	fd := int(ep.FD)
+	if p.req.Share && !p.portIsFree() {
+		if err := p.sharePort(ep, p.bind.PortNumber()); err != nil {
+			return err
+		}
+	}
 	if err := bind(fd, &p.bind); err != nil {
 		return p.refused(err)
 	}
 	if p.req.Share && p.portIsFree() {
-		if err := setOptions(fd, []option{shareOption}); err != nil {
+		local, err := sockname(fd)
+		if err != nil {
+			return kerr.New("getsockname", p.describe(), err, "")
+		}
+		if err := p.sharePort(ep, local.PortNumber()); err != nil {
 			return err
 		}
 	}
@@ -203,6 +213,17 @@ func (p *plan) bindAndConnect(ep *batch.Endpoint) error {
 		ep.TCPState.Store(tcpConnecting)
 	}
 	return nil
+}
+
+// sharePort lets other client sockets of this process have the port too, and
+// nobody else.
+func (p *plan) sharePort(ep *batch.Endpoint, port uint16) error {
+	lease, err := ports.ShareClientPort(p.proto(), port)
+	if err != nil {
+		return err
+	}
+	keepLease(ep, lease)
+	return setOptions(int(ep.FD), []option{shareOption})
 }
 
 // refused words the kernel's refusal to bind, with the holder of the port where it can be found.

@@ -31,9 +31,6 @@ func (p *plan) options() []option {
 	if p.family == unix.AF_INET6 {
 		opts = append(opts, option{"IPV6_V6ONLY", unix.SOL_IPV6, unix.IPV6_V6ONLY, 0})
 	}
-	if p.req.HasRemote && p.req.Share && !p.portIsFree() {
-		opts = append(opts, shareOption)
-	}
 	if i := int(p.req.InterfaceIndex); i != 0 {
 		opts = append(opts, option{"SO_BINDTOIFINDEX", unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, i})
 	}
