@@ -27,22 +27,32 @@ const (
 // followed.
 func sum(s uint64, b []byte) uint64 {
 	var carry uint64
-	for len(b) >= 32 {
-		w := b[:32]
+	for len(b) >= 64 { // unrolled: the carry then stays in the processor's flag
+		w := b[:64]
 		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(w), carry)
 		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(w[8:]), carry)
 		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(w[16:]), carry)
 		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(w[24:]), carry)
-		b = b[32:]
+		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(w[32:]), carry)
+		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(w[40:]), carry)
+		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(w[48:]), carry)
+		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(w[56:]), carry)
+		b = b[64:]
 	}
 	for len(b) >= 8 {
 		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(b), carry)
 		b = b[8:]
 	}
+	if len(b) >= 4 {
+		s, carry = bits.Add64(s, uint64(binary.NativeEndian.Uint32(b)), carry)
+		b = b[4:]
+	}
+	if len(b) >= 2 {
+		s, carry = bits.Add64(s, uint64(binary.NativeEndian.Uint16(b)), carry)
+		b = b[2:]
+	}
 	if len(b) > 0 {
-		var last [8]byte
-		copy(last[:], b)
-		s, carry = bits.Add64(s, binary.NativeEndian.Uint64(last[:]), carry)
+		s, carry = bits.Add64(s, uint64(networkOrder(uint16(b[0])<<8)), carry)
 	}
 	s, carry = bits.Add64(s, carry, 0)
 	return s + carry
