@@ -4,13 +4,7 @@ package ports
 
 import (
 	"errors"
-	"fmt"
-	"net/netip"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/msquicxdp/msquicxdp/datapath/steering"
-	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
@@ -20,42 +14,47 @@ import (
 // Acquire gets a listener its port, in the network namespace of the calling
 // thread.
 //
-// A refusal by the rules is a [portres.Refused], which names the holder; its
-// errno is EADDRINUSE, or EOPNOTSUPP where a shared port cannot be joined for
-// want of steering. Where there is no state directory a listener is kept by the
-// kernel alone, and a CIBIR listener serves alone: see [Lease.Shortfall].
+// Every conflict is an EADDRINUSE. A refusal by the rules is a [portres.Refused],
+// which names the holder; its errno is EOPNOTSUPP instead where a shared port
+// cannot be joined for want of steering. Where there is no state directory a
+// listener is kept by the kernel alone, and a CIBIR listener serves alone: see
+// [Lease.Shortfall]. Reservations that cannot be read are an error.
+//
+// It may wait for others who join the same port, and for a process that is
+// stopped while it opens or shares the port, but not for more than some seconds.
 func Acquire(r Request) (*Lease, error) {
 	if err := r.validate(); err != nil {
-		return nil, kerr.New("listen", r.describe(), unix.EINVAL, err.Error())
+		return nil, err
 	}
-	l := &Lease{request: r}
 	most, err := strongestTier()
 	if err != nil {
 		return nil, err
 	}
-	l.most = most
+	l := &Lease{request: r, most: most}
 	if l.state, err = rundir.Open(""); err != nil {
 		l.state, l.why = nil, err
 	}
 	if err := l.acquire(); err != nil {
 		l.Release()
-		return nil, err
+		return nil, l.inUse(err)
+	}
+	if l.claim != nil {
+		_ = l.claim.SetTier(l.tier) // for people only
 	}
 	return l, nil
 }
 
-func (r *Request) describe() string { return fmt.Sprintf("%v %v", r.Proto, r.Addr) }
-
 func (l *Lease) acquire() error {
-	if l.request.ID.Len() == 0 || l.state == nil {
+	if l.request.ID.Len() == 0 {
 		return l.alone()
 	}
-	err := l.share()
-	if errors.Is(err, steering.ErrUnavailable) {
-		l.why = err
+	if l.why == nil {
+		l.why = l.request.unshareable()
+	}
+	if l.why != nil {
 		return l.alone()
 	}
-	return err
+	return l.shareOrAlone()
 }
 
 // alone gets the port exclusively.
@@ -66,15 +65,15 @@ func (l *Lease) alone() error {
 			return err
 		}
 	}
-	return l.open(party, hold.Options{}, l.request.New)
+	return l.open(party, hold.Options{NewSocket: l.request.New})
 }
 
 // maxPorts bounds how many ports of the kernel's choice are tried.
 const maxPorts = 64
 
 // open binds the sockets, and claims the port if the kernel chose it.
-func (l *Lease) open(party rules.Party, o hold.Options, newSocket func() (int, error)) error {
-	o.Proto, o.Addr, o.Members, o.NewSocket, o.Most = l.request.Proto, l.request.Addr, l.request.Sockets, newSocket, l.most
+func (l *Lease) open(party rules.Party, o hold.Options) error {
+	o.Proto, o.Addr, o.Members, o.Most = l.request.Proto, l.request.Addr, l.request.Sockets, l.most
 	var passed []func() // a port that is not for us stays bound, so that it is not chosen again
 	defer func() {
 		for _, undo := range passed {
@@ -84,16 +83,13 @@ func (l *Lease) open(party rules.Party, o hold.Options, newSocket func() (int, e
 	for {
 		door, sockets, err := hold.Open(o)
 		if err != nil {
-			return l.inUse(err, party)
+			return err
 		}
 		if l.claim == nil {
 			err = l.claimPort(door.Addr().Port(), party)
 		}
 		if err == nil {
 			l.door, l.sockets, l.tier, l.addr = door, sockets, door.Tier(), door.Addr()
-			if l.claim != nil {
-				_ = l.claim.SetTier(l.tier) // for people only
-			}
 			return nil
 		}
 		passed = append(passed, func() { door.Release(); closeAll(sockets) })
@@ -117,7 +113,7 @@ func (l *Lease) claimPort(port uint16, party rules.Party) error {
 	}
 	auto := l.request.Addr.Port() == 0
 	if l.state == nil {
-		return judge(l.request.Proto, port, rules.Request{Party: party, AutoPort: auto}, nil, reservation)
+		return judge(rules.State{Proto: l.request.Proto, Port: port, Reservation: reservation}, rules.Request{Party: party, AutoPort: auto})
 	}
 	l.claim, err = portres.Acquire(l.state, portres.Spec{
 		Proto: l.request.Proto, Port: port, Party: party, AutoPort: auto, Reservation: reservation,
@@ -126,8 +122,8 @@ func (l *Lease) claimPort(port uint16, party rules.Party) error {
 }
 
 // judge asks the rules where there are no claims to look at.
-func judge(proto rules.Proto, port uint16, ask rules.Request, holders []rules.Party, reservation *rules.Reservation) error {
-	d := rules.Decide(rules.State{Proto: proto, Port: port, Holders: holders, Reservation: reservation}, ask)
+func judge(s rules.State, ask rules.Request) error {
+	d := rules.Decide(s, ask)
 	if d.Outcome == rules.Refused || d.Outcome == rules.OtherPort {
 		return &portres.Refused{Decision: d}
 	}
@@ -135,17 +131,14 @@ func judge(proto rules.Proto, port uint16, ask rules.Request, holders []rules.Pa
 }
 
 // inUse lets the rules word it when the kernel says that others have the port.
-func (l *Lease) inUse(err error, party rules.Party) error {
+func (l *Lease) inUse(err error) error {
 	var in *hold.InUse
-	if !errors.As(err, &in) || len(in.Holders) == 0 {
+	if !errors.As(err, &in) || len(in.Holders) == 0 || in.Entered {
 		return err
 	}
-	refusal := judge(in.Proto, in.Addr.Port(), rules.Request{Party: party}, in.Holders, nil)
+	refusal := judge(rules.State{Proto: in.Proto, Port: in.Addr.Port(), Holders: in.Holders}, rules.Request{Party: l.request.party(false)})
 	if refusal == nil {
 		return err
 	}
 	return refusal
 }
-
-// unspecified is where CIBIR listeners share a port.
-func unspecified(a netip.Addr) bool { return a.Is6() && a.IsUnspecified() }

@@ -4,9 +4,10 @@ package ports
 
 import (
 	"crypto/rand"
-	"fmt"
+	"errors"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,12 +17,18 @@ import (
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
-// patience is how long either side of a joining waits for the other: a member
-// that is stopped must not hold up a newcomer, which then asks the next one.
-const patience = time.Second
+const (
+	// visitTime is how long one newcomer is served.
+	visitTime = 2 * time.Second
 
-// maxGuests bounds how many newcomers a member serves at once.
-const maxGuests = 16
+	// maxGuests bounds how many newcomers a member serves at once. One is at the
+	// door; others have given up, or do not keep to the protocol.
+	maxGuests = 16
+)
+
+// The name of a broker's socket is that of the port's file, a dot, and random
+// letters; with this at its end, once it may be connected to.
+const brokerSuffix = ".join"
 
 // broker answers the newcomers of a shared port on behalf of one member.
 type broker struct {
@@ -33,63 +40,100 @@ type broker struct {
 	conns map[*net.UnixConn]struct{} // nil once it is closed
 }
 
-// A handler answers one question of a process, with descriptors that answer
-// closes when they have been sent if owned is true.
-type handler func(peer *unix.Ucred, q question) (a answer, fds []int, owned bool)
+// A handler answers one question of a process.
+type handler func(peer, question) (grant, error)
 
-// newBroker makes the socket, which may be connected to from now on. Nobody is
-// answered before [broker.serve].
+// startBroker begins to answer newcomers.
 //
-// It gets its name only when it listens, so that a socket of that form that
+// The socket gets its name only when it listens, so that one of that name that
 // refuses a connection is a dead process's for ever, and may be removed. The name
 // is random: it is never used again.
-func newBroker(dir *rundir.Dir, port string, open bool) (*broker, error) {
-	final := dir.ShortPath(brokerName(port))
-	early := final + ".new"
-	accept, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: early, Net: "unixpacket"})
-	if err != nil {
-		return nil, kerr.New("bind", "unix socket in "+dir.Path(), err, "")
+func startBroker(dir *rundir.Dir, port string, handle handler) (*broker, error) {
+	early := dir.ShortPath(port + "." + rand.Text())
+	b := &broker{path: early + brokerSuffix, conns: map[*net.UnixConn]struct{}{}}
+	var err error
+	if b.accept, err = net.ListenUnix("unixpacket", &net.UnixAddr{Name: early, Net: "unixpacket"}); err != nil {
+		return nil, brokerError("bind", dir, err)
 	}
-	accept.SetUnlinkOnClose(false)
-	b := &broker{path: final, accept: accept, conns: map[*net.UnixConn]struct{}{}}
-	mode := os.FileMode(0o600)
-	if open { // a reservation names who may join; the handler looks
-		mode = 0o666
-	}
-	if err := os.Chmod(early, mode); err == nil {
-		err = os.Rename(early, final)
+	b.accept.SetUnlinkOnClose(false)
+	if err = share(dir, early); err == nil {
+		err = os.Rename(early, b.path)
 	}
 	if err != nil {
+		b.accept.Close()
 		os.Remove(early)
-		b.close()
-		return nil, fmt.Errorf("unix socket for joining: %w", err)
+		return nil, brokerError("rename", dir, err)
 	}
+	b.guests.Go(func() { b.serve(handle) })
 	return b, nil
 }
 
-func brokerName(port string) string { return port + "." + rand.Text() + brokerSuffix }
+func brokerError(op string, dir *rundir.Dir, err error) error {
+	return kerr.New(op, "unix socket in "+dir.Path(), err, "without one nobody could join the port; /proc must be mounted")
+}
 
-const brokerSuffix = ".join"
+// share lets those connect who can make claims in the directory.
+func share(dir *rundir.Dir, path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir.ShortPath("."), &st); err != nil {
+		return err
+	}
+	if st.Mode&0o020 == 0 {
+		return os.Chmod(path, 0o600)
+	}
+	return errors.Join(os.Chown(path, -1, int(st.Gid)), os.Chmod(path, 0o660))
+}
+
+// brokers returns the names of the sockets of those who share a port. Some may
+// be of dead processes.
+func brokers(dir *rundir.Dir, port string) (names []string, err error) {
+	all, err := dir.Names()
+	for _, name := range all {
+		if strings.HasPrefix(name, port+".") && strings.HasSuffix(name, brokerSuffix) {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// anybody reports whether somebody may answer.
+func anybody(dir *rundir.Dir, port string) bool {
+	names, _ := brokers(dir, port)
+	return len(names) != 0
+}
+
+// removeBrokers removes all that is left of a port's brokers, for whoever knows
+// that their processes are dead. What it cannot remove is in nobody's way.
+func removeBrokers(dir *rundir.Dir, port string) {
+	names, _ := dir.Names()
+	for _, name := range names {
+		if strings.HasPrefix(name, port+".") {
+			os.Remove(dir.ShortPath(name))
+		}
+	}
+}
 
 // serve answers newcomers until close.
 func (b *broker) serve(handle handler) {
-	b.guests.Go(func() {
-		room := make(chan struct{}, maxGuests)
-		for {
-			conn, err := b.accept.AcceptUnix()
-			if err != nil {
-				return
-			}
-			room <- struct{}{}
-			b.guests.Go(func() {
-				if b.enter(conn) {
-					converse(conn, handle)
-				}
-				b.leave(conn)
-				<-room
-			})
+	room := make(chan struct{}, maxGuests)
+	for {
+		conn, err := b.accept.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return
 		}
-	})
+		if err != nil { // too many open files, say
+			time.Sleep(pause)
+			continue
+		}
+		room <- struct{}{}
+		b.guests.Go(func() {
+			if b.enter(conn) {
+				converse(conn, handle)
+			}
+			b.leave(conn)
+			<-room
+		})
+	}
 }
 
 // enter reports whether a newcomer is still served.
@@ -112,33 +156,24 @@ func (b *broker) leave(conn *net.UnixConn) {
 
 // converse answers the questions of one newcomer.
 func converse(conn *net.UnixConn, handle handler) {
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	peer, err := credentials(conn)
+	_ = conn.SetDeadline(time.Now().Add(visitTime))
+	p, err := peerOf(conn)
 	for err == nil {
 		var q question
 		var fds []int
-		if fds, err = receive(conn, &q); err != nil {
-			return
-		}
+		fds, err = receive(conn, &q)
 		closeAll(fds) // none is expected
-		a, fds, owned := handle(peer, q)
-		err = send(conn, a, fds)
-		if owned {
-			closeAll(fds)
+		switch {
+		case err == nil:
+			g, refusal := handle(p, q)
+			err = send(conn, newAnswer(g, refusal), g.fds)
+			if g.given {
+				closeAll(g.fds)
+			}
+		case errors.Is(err, errVersion):
+			_ = send(conn, newAnswer(grant{}, err), nil)
 		}
 	}
-}
-
-// credentials returns who connected, as the kernel knows it.
-func credentials(conn *net.UnixConn) (peer *unix.Ucred, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	if e := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); e != nil {
-		return nil, e
-	}
-	return peer, err
 }
 
 // close cuts all conversations off. No handler runs when it returns.

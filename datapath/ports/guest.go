@@ -5,10 +5,9 @@ package ports
 import (
 	"errors"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"net"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,98 +17,77 @@ import (
 
 // guest is a newcomer's side of a joining: a connection to one member.
 type guest struct {
-	conn *net.UnixConn
+	conn     *net.UnixConn
+	patience time.Duration // for the next answer
 }
 
-// errNoMember means that the port is shared, and no process that shares it answers.
-var errNoMember = errors.New("no process that shares the port answers")
+// errNobody means that no process that shares the port is there.
+var errNobody = errors.New("no process that shares the port is there")
 
-// visit calls use with one member after the other, until it succeeds. A member
-// that does not answer, or that cannot give what is wanted, is passed over. The
-// error is errNoMember too when all have left meanwhile.
-func visit(dir *rundir.Dir, port string, use func(*guest) error) error {
-	names, err := dir.Names()
+// visit calls use with one member of a port after the other, until it succeeds or
+// the deadline has passed. It returns nil if it succeeds, else why each member
+// failed: an empty list where there is none.
+func visit(dir *rundir.Dir, port string, patience time.Duration, deadline time.Time, use func(*guest) error) (failures []error) {
+	failures = []error{}
+	names, err := brokers(dir, port)
 	if err != nil {
-		return err
+		return []error{err}
 	}
-	var failures []error
-	answered := false
+	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	for _, name := range names {
-		if !strings.HasPrefix(name, port+".") || !strings.HasSuffix(name, brokerSuffix) {
-			continue
-		}
-		g, err := connect(dir.ShortPath(name))
-		if err == nil {
-			err = use(g)
-			g.conn.Close()
-		}
+		patience = min(patience, max(time.Until(deadline), hint))
+		err := visitOne(dir.ShortPath(name), patience, use)
 		if err == nil {
 			return nil
 		}
-		failures = append(failures, err)
-		answered = answered || !isGone(err)
-	}
-	if !answered {
-		failures = append(failures, errNoMember)
-	}
-	return errors.Join(failures...)
-}
-
-// isGone reports whether an error says that the other process has left.
-func isGone(err error) bool {
-	for _, gone := range []error{io.EOF, unix.ECONNREFUSED, unix.ECONNRESET, unix.EPIPE, unix.ENOENT} {
-		if errors.Is(err, gone) {
-			return true
+		if !errors.Is(err, errNobody) {
+			failures = append(failures, err)
+		}
+		if time.Now().After(deadline) {
+			break
 		}
 	}
-	return false
+	return failures
 }
 
-func connect(path string) (*guest, error) {
+func visitOne(path string, patience time.Duration, use func(*guest) error) error {
 	conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
-	if errors.Is(err, unix.ECONNREFUSED) {
-		os.Remove(path) // see newBroker: its process is dead
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
+		os.Remove(path) // see startBroker: its process is dead
+		return errNobody
+	case errors.Is(err, unix.ENOENT):
+		return errNobody
+	case err != nil:
+		return err
+	}
+	defer conn.Close()
+	member, err := peerOf(conn)
+	if err == nil {
+		err = use(&guest{conn, patience})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("a member of the port: %w", err)
+		return fmt.Errorf("process %d: %w", member.pid, err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	return &guest{conn}, nil
+	return nil
 }
 
 // ask returns the answer to one question. The descriptors are the caller's.
 func (g *guest) ask(op uint16, count int) (a answer, fds []int, err error) {
+	_ = g.conn.SetDeadline(time.Now().Add(g.patience))
 	q := question{Magic: magic, Version: version, Op: op, Count: uint32(count)}
-	if err := send(g.conn, q, nil); err != nil {
-		return a, nil, fmt.Errorf("a member of the port: %w", err)
+	if err = send(g.conn, q, nil); err == nil {
+		fds, err = receive(g.conn, &a)
 	}
-	fds, err = receive(g.conn, &a)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("it does not answer within %v: find out whether it is stopped", g.patience.Round(time.Millisecond))
+	}
+	if err == nil {
+		err = a.refusal()
+	}
 	if err != nil {
-		return a, nil, fmt.Errorf("a member of the port does not answer: %w", err)
-	}
-	if a.Errno != 0 {
 		closeAll(fds)
-		return a, nil, &refusal{errno: unix.Errno(a.Errno), reason: text(a.Reason[:])}
+		return a, nil, err
 	}
 	return a, fds, nil
-}
-
-// refusal is a member's no.
-type refusal struct {
-	errno  unix.Errno
-	reason string
-}
-
-func (r *refusal) Error() string { return "a member of the port refuses: " + r.reason }
-func (r *refusal) Unwrap() error { return r.errno }
-
-// text is a NUL padded string, without anything that a terminal would obey.
-func text(b []byte) string {
-	s, _, _ := strings.Cut(string(b), "\x00")
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -4,32 +4,30 @@ package ports
 
 import (
 	"net/netip"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/steering"
-	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
-// Lease is a port that a listener has.
+// Lease is a port that a listener has. Its methods are for one thread at a time.
 type Lease struct {
 	request Request
 	most    *rules.Tier    // the strongest that the administrator wants; nil: any
 	state   *rundir.Dir    // nil where there is none
 	claim   *portres.Claim // nil without a state directory: the kernel alone keeps the port then
 
-	mu     sync.Mutex // over door, which newcomers use too
+	// What keeps the port in the kernel. Newcomers use it too, while the broker lives.
 	door   *hold.Door
 	group  *steering.Group // nil unless the port is shared
 	broker *broker
-	tier   rules.Tier
-	addr   netip.AddrPort
 
+	tier    rules.Tier
+	addr    netip.AddrPort
 	sockets []int // until taken
 	why     error // why there is less than was asked for
 }
@@ -59,12 +57,19 @@ func (l *Lease) TakeSockets() []int {
 // Release gives the port back. The caller has closed its sockets. A second call
 // does nothing.
 func (l *Lease) Release() {
+	l.vacate()
+	l.unclaim()
+	if l.state != nil {
+		l.state.Close()
+		l.state = nil
+	}
+}
+
+// vacate gives up what the lease has in the kernel.
+func (l *Lease) vacate() {
 	l.broker.close() // first: who comes now would join somebody who leaves
 	l.broker = nil
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	closeAll(l.sockets)
-	l.sockets = nil
+	closeAll(l.TakeSockets())
 	if l.group != nil {
 		// Its sockets are closed, so what stays if this fails leads to nobody.
 		_ = l.group.Withdraw(l.claim.Slot(), l.request.ID)
@@ -75,29 +80,17 @@ func (l *Lease) Release() {
 		l.door.Release()
 		l.door = nil
 	}
+}
+
+func (l *Lease) unclaim() {
 	if l.claim != nil {
 		_ = l.claim.Release() // closing the file, which this does, ends every lock
 		l.claim = nil
 	}
-	if l.state != nil {
-		l.state.Close()
-		l.state = nil
-	}
 }
 
-// deaf lets a socket drop whatever comes, from before it is bound until the
-// steering decides what comes: a datagram must not reach it by the kernel's hash.
-func deaf(fd int) error {
-	drop := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
-	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &drop[0]})
-	return kerr.New("setsockopt", "SO_ATTACH_FILTER", err, "")
-}
-
-// hear ends that. A socket that another process has handed over may hear already.
-func hear(fd int) error {
-	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
-	if err == unix.ENOENT {
-		err = nil
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
 	}
-	return kerr.New("setsockopt", "SO_DETACH_FILTER", err, "")
 }

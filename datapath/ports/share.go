@@ -3,114 +3,172 @@
 package ports
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/steering"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
+	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
-	"github.com/msquicxdp/msquicxdp/portres/reserve"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
-// maxTries bounds how often a newcomer starts again because the process that it
-// wanted to join has just gone.
-const maxTries = 8
+const (
+	// patience is how long a newcomer tries to get in: a process that is stopped, or
+	// hangs, must not hold it up for ever.
+	patience = 5 * time.Second
 
-// share gets a CIBIR listener its part of a shared port: as the first, or beside
-// others.
-func (l *Lease) share() error {
-	if !unspecified(l.request.Addr.Addr()) {
-		return &steering.UnavailableError{Need: "a listener on [::], the address on which ports are shared", Err: unix.EADDRNOTAVAIL}
-	}
-	if l.request.Addr.Port() == 0 {
-		return l.found(nil)
-	}
-	var err error
-	for range maxTries {
-		if err = l.shareOnce(l.request.Addr.Port()); !errors.Is(err, errNoMember) {
-			return err
-		}
-	}
-	return err
-}
+	// settling is how long sockets may be on a port that nobody shares before they
+	// are taken for those of strangers: a process that dies loses its claim a moment
+	// before its sockets.
+	settling = 250 * time.Millisecond
 
-// shareOnce begins with what a newcomer connects to, so that whoever finds our
-// claim finds that as well, and waits until we are ready to answer.
-func (l *Lease) shareOnce(port uint16) error {
-	b, err := l.newBroker(port)
-	if err != nil {
-		return err
-	}
-	if err = l.claimPort(port, l.request.party(true)); err != nil {
-		b.close()
-		return err
-	}
-	if l.claim.Decision().Outcome == rules.Opens {
-		err = l.found(b)
-	} else if err = l.join(); err == nil {
-		err = l.publish(b)
-	}
-	if err != nil {
-		b.close()
-		_ = l.claim.Release()
-		l.claim = nil
-	}
-	return err
-}
-
-func (l *Lease) newBroker(port uint16) (*broker, error) {
-	reservation, err := l.request.reservation(port)
-	if err != nil {
-		return nil, err
-	}
-	others := reservation != nil && !reservation.Exclusive
-	return newBroker(l.state, l.request.name(port), others)
-}
-
-// found makes the steering, and opens the port as the first. Without a broker
-// the port is of the kernel's choice.
-func (l *Lease) found(b *broker) (err error) {
-	group, err := steering.Create(l.request.Encoding)
-	if err != nil {
-		return err
-	}
-	if err = l.open(l.request.party(true), hold.Options{Shared: true, Spares: spares}, l.newMember); err != nil {
-		group.Close()
-		return err
-	}
-	l.group = group
-	if err = group.Attach(l.sockets[0]); err != nil {
-		return err
-	}
-	if b == nil {
-		if b, err = l.newBroker(l.addr.Port()); err != nil {
-			return err
-		}
-	}
-	return l.publish(b)
-}
+	// pause lies between two attempts. The kernel gives no sign when a port becomes
+	// free, or a claim.
+	pause = 2 * time.Millisecond
+)
 
 // spares is how many sockets are bound beforehand for those who join, where
 // binding one later would mean to open the port to strangers for a moment.
 const spares = 16
 
+// shareOrAlone gets a CIBIR listener its port. One that cannot make the steering
+// of a port can still join where others have it. Where nobody has, it serves
+// alone; it waits for others who have a claim and are not there yet, without
+// a claim of its own, for they may be in the same situation.
+func (l *Lease) shareOrAlone() error {
+	err := l.share()
+	for start := time.Now(); errors.Is(err, steering.ErrUnavailable); time.Sleep(pause) {
+		l.why = err
+		refusal := l.alone()
+		if !isForWantOfSteering(refusal) || time.Since(start) > patience {
+			return refusal
+		}
+		if anybody(l.state, l.name()) {
+			err = l.share()
+		}
+	}
+	if err == nil {
+		l.why = nil
+	}
+	return err
+}
+
+func isForWantOfSteering(err error) bool {
+	var refused *portres.Refused
+	return errors.As(err, &refused) && refused.Decision.Reason == rules.NoSteering
+}
+
+// share gets a CIBIR listener its part of a shared port: as the first, or beside
+// others. There is no claim if it fails.
+func (l *Lease) share() (err error) {
+	defer func() {
+		if err != nil {
+			l.unclaim()
+		}
+	}()
+	if l.request.Addr.Port() == 0 {
+		return l.shareAnyPort()
+	}
+	if err := l.claimPort(l.request.Addr.Port(), l.request.party(true)); err != nil {
+		return err
+	}
+	for start := time.Now(); ; time.Sleep(pause) {
+		there, err := l.claim.AtDoor(patience-time.Since(start), func() error { return l.comeIn(time.Since(start)) })
+		if there && err == nil || !l.mayPass(err, time.Since(start)) {
+			return err
+		}
+		if time.Since(start) > patience {
+			return l.notLetIn(err)
+		}
+	}
+}
+
+// mayPass reports whether what keeps a newcomer out may be over soon.
+func (l *Lease) mayPass(err error, spent time.Duration) bool {
+	var join *joinError
+	var in *hold.InUse
+	return err == nil || errors.As(err, &join) || errors.As(err, &in) && spent < settling
+}
+
+// comeIn joins those who share the port, or opens it if there is nobody, at the
+// door. A member that does not answer is given the longer the more time was spent.
+func (l *Lease) comeIn(spent time.Duration) error {
+	err := l.join(spent)
+	if errors.Is(err, errNobody) {
+		err = l.found()
+	}
+	return err
+}
+
+// found opens the port as the first who shares it, at the door.
+func (l *Lease) found() error {
+	if err := l.open(l.request.party(true), l.sharing()); err != nil {
+		return err
+	}
+	return l.establish()
+}
+
+func (l *Lease) sharing() hold.Options {
+	return hold.Options{Shared: true, Spares: spares, NewSocket: l.newMember}
+}
+
+// shareAnyPort opens a port of the kernel's choice.
+func (l *Lease) shareAnyPort() error {
+	if err := l.open(l.request.party(true), l.sharing()); err != nil {
+		return err
+	}
+	there, err := l.claim.AtDoor(patience, l.establish)
+	if !there && err == nil {
+		err = l.notLetIn(nil)
+	}
+	if err != nil {
+		l.vacate()
+	}
+	return err
+}
+
+// establish makes the steering of a port whose only sockets are ours, at the door.
+func (l *Lease) establish() (err error) {
+	removeBrokers(l.state, l.name()) // of dead processes: whoever lives has sockets
+	l.group, err = steering.Create(l.request.Encoding)
+	if err == nil {
+		err = l.publish()
+	}
+	if err != nil {
+		l.vacate()
+	}
+	return err
+}
+
 // publish begins to receive, and to answer newcomers.
-func (l *Lease) publish(b *broker) error {
+func (l *Lease) publish() (err error) {
+	// Those who had the steering may just have closed their sockets, and with the
+	// last of them it left the port.
+	if err = l.group.Attach(l.sockets[0]); err != nil {
+		return err
+	}
 	for _, fd := range l.sockets {
-		if err := hear(fd); err != nil {
+		if err = hear(fd); err != nil {
 			return err
 		}
 	}
-	if err := l.group.Publish(l.claim.Slot(), l.request.ID, l.sockets); err != nil {
+	if err = l.group.Publish(l.claim.Slot(), l.request.ID, l.sockets); err != nil {
 		return err
 	}
-	l.broker = b
-	b.serve(l.answer)
-	return nil
+	l.broker, err = startBroker(l.state, l.name(), l.answer)
+	return err
 }
+
+// port is the one that was asked for, or chosen.
+func (l *Lease) port() uint16 { return cmp.Or(l.request.Addr.Port(), l.addr.Port()) }
+
+// name is what the files of the port begin with.
+func (l *Lease) name() string { return fmt.Sprintf("%v-%d", l.request.Proto, l.port()) }
 
 // newMember makes a socket that hears nothing until its process publishes it.
 func (l *Lease) newMember() (int, error) {
@@ -118,11 +176,7 @@ func (l *Lease) newMember() (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err == nil && cookie != l.state.Namespace().Cookie {
-		err = errors.New("the thread is in another network namespace than the port")
-	}
-	if err == nil {
+	if err = l.checkNamespace(fd); err == nil {
 		err = deaf(fd)
 	}
 	if err != nil {
@@ -132,113 +186,29 @@ func (l *Lease) newMember() (int, error) {
 	return fd, nil
 }
 
-// join gets from a member what all members have, and our sockets.
-func (l *Lease) join() error {
-	return visit(l.state, l.request.name(l.request.Addr.Port()), func(g *guest) error {
-		if err := l.adopt(g); err != nil {
-			return err
-		}
-		if err := l.admit(g); err != nil {
-			l.group.Close()
-			l.door.Release()
-			l.group, l.door = nil, nil
-			return err
-		}
-		return nil
-	})
+// checkNamespace refuses a socket of another network namespace, such as one that
+// was made on a thread that is elsewhere.
+func (l *Lease) checkNamespace(fd int) error {
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err == nil && cookie != l.state.Namespace().Cookie {
+		return errors.New("the socket is in another network namespace than the port")
+	}
+	return kerr.New("getsockopt", "SO_NETNS_COOKIE", err, "needs Linux 5.14")
 }
 
-func (l *Lease) adopt(g *guest) error {
-	a, fds, err := g.ask(opJoin, 0)
-	if err != nil {
-		return err
-	}
-	const parts = len(steering.FDs{})
-	if len(fds) < parts {
-		closeAll(fds)
-		return fmt.Errorf("a member of the port hands over %d descriptors, where %d or more are due", len(fds), parts)
-	}
-	group, err := steering.Adopt(steering.FDs(fds[:parts]))
-	if err != nil {
-		closeAll(fds[parts:])
-		return err
-	}
-	handover := hold.Handover{Owned: a.Owned != 0, FDs: fds[parts:]}
-	door, err := hold.Adopt(hold.Options{
-		Proto: l.request.Proto, Addr: l.request.Addr, Shared: true, NewSocket: l.newMember,
-	}, handover)
-	if err == nil && group.Encoding() != l.request.Encoding {
-		door.Release()
-		err = fmt.Errorf("the port is shared by identifiers at %v, and this one is at %v", group.Encoding(), l.request.Encoding)
-	}
-	if err != nil {
-		group.Close()
-		return err
-	}
-	l.group, l.door, l.tier, l.addr = group, door, door.Tier(), door.Addr()
-	return nil
+// deaf lets a socket drop whatever comes, from before it is bound until the
+// steering decides what comes: a datagram must not reach it by the kernel's hash.
+func deaf(fd int) error {
+	drop := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
+	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &drop[0]})
+	return kerr.New("setsockopt", "SO_ATTACH_FILTER", err, "")
 }
 
-// admit gets our sockets: made here where the kernel lets us, else by the member.
-func (l *Lease) admit(g *guest) error {
-	n := l.request.Sockets
-	sockets, own := l.door.Admit(n)
-	if own != nil {
-		var err error
-		if _, sockets, err = g.ask(opSockets, n); err != nil {
-			return errors.Join(own, err)
-		}
-		if len(sockets) != n {
-			closeAll(sockets)
-			return fmt.Errorf("a member of the port hands over %d sockets, where %d are due", len(sockets), n)
-		}
+// hear ends that. A socket that another process has handed over may hear already.
+func hear(fd int) error {
+	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+	if err == unix.ENOENT {
+		err = nil
 	}
-	l.sockets = sockets
-	_ = l.claim.SetTier(l.tier)
-	return nil
-}
-
-// answer serves a newcomer.
-func (l *Lease) answer(peer *unix.Ucred, q question) (a answer, fds []int, owned bool) {
-	a = answer{Magic: magic, Version: version}
-	refuse := func(errno unix.Errno, err error) {
-		a.Errno = uint32(errno)
-		copy(a.Reason[:len(a.Reason)-1], err.Error())
-	}
-	if !l.admits(peer) {
-		refuse(unix.EACCES, fmt.Errorf("user %d may not join a port of user %d; a reservation can permit it", peer.Uid, unix.Geteuid()))
-		return a, nil, false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch q.Op {
-	case opJoin:
-		parts, handover := l.group.FDs(), l.door.Handover()
-		if handover.Owned {
-			a.Owned = 1
-		}
-		return a, append(parts[:], handover.FDs...), false
-	case opSockets:
-		if q.Count == 0 || q.Count > steering.MaxSockets {
-			refuse(unix.EINVAL, fmt.Errorf("%d sockets are wanted, where 1 to %d are given", q.Count, steering.MaxSockets))
-			return a, nil, false
-		}
-		fds, err := l.door.Admit(int(q.Count))
-		if err != nil {
-			refuse(kerr.Errno(err), err)
-		}
-		return a, fds, true
-	}
-	refuse(unix.EOPNOTSUPP, fmt.Errorf("operation %d is unknown", q.Op))
-	return a, nil, false
-}
-
-// admits reports whether a process may join: one of the same user, or one that
-// a reservation of the port permits.
-func (l *Lease) admits(peer *unix.Ucred) bool {
-	if peer.Uid == uint32(unix.Geteuid()) {
-		return true
-	}
-	r, err := reserve.For(l.request.Proto, l.addr.Port(), peer.Uid, []uint32{peer.Gid})
-	return err == nil && r != nil && r.Permitted && !r.Exclusive
+	return kerr.New("setsockopt", "SO_DETACH_FILTER", err, "")
 }

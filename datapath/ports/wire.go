@@ -3,13 +3,17 @@
 package ports
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/datapath/steering"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
 // A newcomer sends one message for each thing it wants, and gets one back. Each
@@ -19,53 +23,80 @@ const (
 	magic   = 0x5058514d // "MQXP" in memory
 	version = 1
 
-	maxFDs = 80 // of one message: a slot's sockets, or a group's maps and guards
+	maxFDs = steering.MaxSockets // of one message
 )
 
 // What a newcomer can want.
 const (
-	opJoin    = 1 + iota // what all members have: steering and guards
+	opJoin    = 1 + iota // what all members have: the steering, and the guard if there is one
 	opSockets            // Count sockets bound to the port
 )
 
+// Every version begins its messages with magic and version.
 type question struct {
 	Magic   uint32
 	Version uint16
 	Op      uint16
-	Count   uint32
+	Count   uint32 // opSockets
 }
 
 type answer struct {
 	Magic   uint32
 	Version uint16
-	Owned   uint16    // opJoin: the sockets of the port belong to hold.OwnerUID
+	Owned   uint16    // opJoin: 1 if the sockets of the port belong to hold.OwnerUID
 	Errno   uint32    // 0: granted
-	Guards  uint32    // opJoin: 1 if the last descriptor is the port's guard, else 0
-	Reason  [256]byte // NUL padded; why it is refused
+	Reason  [256]byte // why not; NUL padded
 }
 
 // errVersion is what two versions of this protocol say to each other.
-var errVersion = errors.New("the other process speaks another version of msquicxdp's joining protocol")
+var errVersion = errors.New("it speaks another version of the protocol for joining: end it, or bring both programs to one version")
 
-func encode(block any) []byte {
-	var b bytes.Buffer
-	_ = binary.Write(&b, binary.NativeEndian, block) // into memory, of a fixed size: cannot fail
-	return b.Bytes()
+func newAnswer(g grant, refusal error) answer {
+	a := answer{Magic: magic, Version: version}
+	if g.owned {
+		a.Owned = 1
+	}
+	if refusal != nil {
+		a.Errno = uint32(kerr.Errno(refusal))
+		copy(a.Reason[:len(a.Reason)-1], refusal.Error())
+	}
+	return a
 }
 
-// decode reads a block that begins with magic and version. A longer one is of a
-// newer version, and is refused by its version.
+// refusal is what the member said if it did not grant what was asked for. Its
+// words are made harmless for a terminal.
+func (a *answer) refusal() error {
+	if a.Errno == 0 {
+		return nil
+	}
+	words, _, _ := strings.Cut(string(a.Reason[:]), "\x00")
+	words = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, words)
+	return fmt.Errorf("it refuses: %s", words)
+}
+
+func encode(block any) []byte {
+	b, _ := binary.Append(nil, binary.NativeEndian, block) // of a fixed size: cannot fail
+	return b
+}
+
+// decode reads a block of this version, and nothing but that.
 func decode(b []byte, block any) error {
 	if len(b) < 6 || binary.NativeEndian.Uint32(b) != magic {
-		return fmt.Errorf("%d bytes that are no message of the joining protocol", len(b))
+		return fmt.Errorf("it sends %d bytes that are no message of the protocol for joining", len(b))
 	}
 	if v := binary.NativeEndian.Uint16(b[4:]); v != version {
-		return fmt.Errorf("%w: %d, and this process %d", errVersion, v, version)
+		return fmt.Errorf("%w (%d and %d)", errVersion, v, version)
 	}
 	if len(b) != binary.Size(block) {
-		return fmt.Errorf("a message of %d bytes, where %d are due", len(b), binary.Size(block))
+		return fmt.Errorf("it sends a message of %d bytes, where %d are due", len(b), binary.Size(block))
 	}
-	return binary.Read(bytes.NewReader(b), binary.NativeEndian, block)
+	_, err := binary.Decode(b, binary.NativeEndian, block)
+	return err
 }
 
 // send writes one message with descriptors, which stay the caller's.
@@ -89,9 +120,12 @@ func receive(conn *net.UnixConn, block any) (fds []int, err error) {
 		return nil, err
 	}
 	fds = parseRights(rights[:nr])
-	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
-		err = errors.New("a message that is too long")
-	} else {
+	switch {
+	case flags&unix.MSG_CTRUNC != 0:
+		err = errors.New("it sends descriptors for which there is no room; raise the limit of open files (ulimit -n) if it is reached")
+	case flags&unix.MSG_TRUNC != 0:
+		err = fmt.Errorf("it sends a message of more than %d bytes", n)
+	default:
 		err = decode(buf[:n], block)
 	}
 	if err != nil {
@@ -114,10 +148,4 @@ func parseRights(b []byte) (fds []int) {
 		}
 	}
 	return fds
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
 }

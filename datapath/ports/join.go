@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+
+package ports
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/datapath/steering"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
+	"github.com/msquicxdp/msquicxdp/portres/hold"
+	"github.com/msquicxdp/msquicxdp/portres/rules"
+)
+
+const (
+	// hint is how long a member has for its first answer, at the first attempt: one
+	// that is stopped should not cost much where others answer.
+	hint = 50 * time.Millisecond
+
+	// bindPatience is how long a member has to bind sockets.
+	bindPatience = time.Second
+)
+
+// join gets from a member what all members have, and our sockets, at the door.
+// The error is errNobody where there is no member, else a joinError.
+func (l *Lease) join(spent time.Duration) error {
+	failures := visit(l.state, l.name(), max(hint, spent), time.Now().Add(patience-spent), l.joinBy)
+	switch {
+	case failures == nil:
+		return nil
+	case len(failures) == 0:
+		return errNobody
+	}
+	return l.notLetIn(failures...)
+}
+
+func (l *Lease) joinBy(g *guest) error {
+	handover, err := l.adopt(g)
+	if err == nil {
+		err = l.admit(g, handover)
+	}
+	if err == nil {
+		l.tier, l.addr = l.door.Tier(), l.door.Addr()
+		err = l.publish()
+	}
+	if err != nil {
+		l.vacate()
+	}
+	return err
+}
+
+// adopt gets the steering and the door.
+func (l *Lease) adopt(g *guest) (h hold.Handover, err error) {
+	a, fds, err := g.ask(opJoin, 0)
+	if err != nil {
+		return h, err
+	}
+	const parts = len(steering.FDs{})
+	if len(fds) < parts {
+		closeAll(fds)
+		return h, fmt.Errorf("it hands over %d descriptors, where %d or more are due", len(fds), parts)
+	}
+	h = hold.Handover{Owned: a.Owned != 0, FDs: fds[parts:]}
+	if l.group, err = steering.Adopt(steering.FDs(fds[:parts])); err != nil {
+		closeAll(h.FDs)
+		return h, err
+	}
+	l.door, err = hold.Adopt(hold.Options{
+		Proto: l.request.Proto, Addr: l.request.Addr, Shared: true, NewSocket: l.newMember,
+	}, h)
+	if err == nil && l.group.Encoding() != l.request.Encoding {
+		err = fmt.Errorf("it shares the port by identifiers at %v, and this one is at %v", l.group.Encoding(), l.request.Encoding)
+	}
+	return h, err
+}
+
+// admit gets our sockets: bound here, or by the member. The other way is for
+// where the kernel asks for a privilege or for the member's user. A guarded port
+// is not opened if the member has sockets to spare.
+func (l *Lease) admit(g *guest, h hold.Handover) error {
+	ways := []func(*guest) ([]int, error){l.bindOwn, l.askForSockets}
+	if len(h.FDs) != 0 {
+		slices.Reverse(ways)
+	}
+	var failures []error
+	for _, way := range ways {
+		sockets, err := way(g)
+		if err == nil {
+			l.sockets = sockets
+			return nil
+		}
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}
+
+func (l *Lease) bindOwn(*guest) ([]int, error) { return l.door.Admit(l.request.Sockets) }
+
+func (l *Lease) askForSockets(g *guest) ([]int, error) {
+	g.patience = bindPatience
+	_, fds, err := g.ask(opSockets, l.request.Sockets)
+	if err != nil {
+		return nil, err
+	}
+	if len(fds) != l.request.Sockets {
+		err = fmt.Errorf("it hands over %d sockets, where %d are due", len(fds), l.request.Sockets)
+	}
+	for _, fd := range fds {
+		err = errors.Join(err, l.checkMember(fd))
+	}
+	if err != nil {
+		closeAll(fds)
+		return nil, err
+	}
+	return fds, nil
+}
+
+// checkMember refuses a descriptor that is anything else than a socket of the port.
+func (l *Lease) checkMember(fd int) error {
+	proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return kerr.New("getsockopt", "SO_PROTOCOL", err, "")
+	}
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		return kerr.New("getsockname", "", err, "")
+	}
+	in6, ok := local.(*unix.SockaddrInet6)
+	if !ok || in6.Port != int(l.request.Addr.Port()) || in6.Addr != l.request.Addr.Addr().As16() || rules.Proto(proto) != l.request.Proto {
+		return fmt.Errorf("it hands over a %v socket bound to %+v, where one of the port is due", rules.Proto(proto), local)
+	}
+	return l.checkNamespace(fd)
+}
+
+// joinError says why nobody lets a newcomer in. It is an EADDRINUSE.
+type joinError struct {
+	proto    rules.Proto
+	port     uint16
+	failures []error // of the members; none if it did not get to the door
+}
+
+func (l *Lease) notLetIn(failures ...error) error {
+	return &joinError{l.request.Proto, l.port(), failures}
+}
+
+func (e *joinError) Error() string {
+	s := fmt.Sprintf("%s port %d is shared, and ", strings.ToUpper(e.proto.String()), e.port)
+	if len(e.failures) == 0 {
+		return s + "a process that opens it or joins it does not get done: find out whether one is stopped"
+	}
+	s += "nobody who shares it lets this process in: " + strings.ReplaceAll(e.failures[0].Error(), "\n", "; ")
+	if n := len(e.failures) - 1; n > 0 {
+		s += fmt.Sprintf(" (and %d more)", n)
+	}
+	return s
+}
+
+// Unwrap lets errors.Is compare with the errno.
+func (e *joinError) Unwrap() error { return unix.EADDRINUSE }
