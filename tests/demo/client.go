@@ -24,26 +24,24 @@ type clients struct {
 	misrouted  atomic.Int64 // answers from another server than the one asked
 }
 
-// listen opens a UDP socket on a free port.
-func (c *clients) listen(local netip.Addr) (conn *net.UDPConn, err error) {
-	err = c.ns.do(func() error {
-		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0)))
+// transport opens a socket on a free port, for connections to a server.
+func (c *clients) transport(local netip.Addr, to spec) (*quic.Transport, error) {
+	t := &quic.Transport{}
+	err := c.ns.do(func() (err error) {
+		t.Conn, err = net.ListenUDP("udp", udpAddr(local, 0))
 		return err
 	})
-	return conn, err
-}
-
-// transport opens a socket for connections to a server.
-func (c *clients) transport(local netip.Addr, to spec) (*quic.Transport, error) {
-	conn, err := c.listen(local)
 	if err != nil {
 		return nil, err
 	}
-	t := &quic.Transport{Conn: conn}
 	if len(to.identifier) > 0 {
 		t.ConnectionIDGenerator = cidGenerator{to.identifier}
 	}
 	return t, nil
+}
+
+func udpAddr(addr netip.Addr, port uint16) *net.UDPAddr {
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port))
 }
 
 // connection is a QUIC connection with a socket of its own, or several.
@@ -56,6 +54,7 @@ type connection struct {
 	transports []*quic.Transport
 }
 
+// dial makes a connection, and has the server say who it is.
 func (c *clients) dial(ctx context.Context, f family, to spec) (*connection, error) {
 	transport, err := c.transport(f.client[0], to)
 	if err != nil {
@@ -63,17 +62,32 @@ func (c *clients) dial(ctx context.Context, f family, to spec) (*connection, err
 	}
 	conn := &connection{clients: c, to: to, family: f, transports: []*quic.Transport{transport}}
 	conn.events.all = &c.events
-	addr := net.UDPAddrFromAddrPort(netip.AddrPortFrom(f.server, port))
-	conn.Conn, err = transport.Dial(ctx, addr, c.tls, &quic.Config{
+	conn.Conn, err = transport.Dial(ctx, udpAddr(f.server, port), c.tls, &quic.Config{
 		HandshakeIdleTimeout: 5 * time.Second,
 		MaxIdleTimeout:       10 * time.Second,
 		Tracer:               conn.events.trace,
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("handshake with %s over %s: %w", to.name, f.name, err), conn.closeTransports())
+		return nil, errors.Join(fmt.Errorf("handshake with %s over %s: %w", to.name(), f.name, err), conn.closeTransports())
 	}
 	c.handshakes.Add(1)
+	if err := conn.exchange(ctx, request{}); err != nil {
+		return nil, errors.Join(err, conn.close())
+	}
 	return conn, nil
+}
+
+// dialAll makes n connections to a server, over IPv4 and IPv6 in turn.
+func (c *clients) dialAll(ctx context.Context, to spec, n int) ([]*connection, error) {
+	var all []*connection
+	for i := range n {
+		conn, err := c.dial(ctx, families[i%2], to)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(all))
+		}
+		all = append(all, conn)
+	}
+	return all, nil
 }
 
 // migrate moves the connection to a new socket on the client's other address.
@@ -98,6 +112,14 @@ func (c *connection) migrate(ctx context.Context) error {
 
 func (c *connection) close() error {
 	return errors.Join(c.CloseWithError(0, ""), c.closeTransports())
+}
+
+func closeAll(all []*connection) error {
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, c.close())
+	}
+	return errors.Join(errs...)
 }
 
 func (c *connection) closeTransports() error {

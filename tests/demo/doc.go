@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: MIT
 
-// Package demo shows the datapath at work under real QUIC.
+// Package demo shows two servers on one UDP port under real QUIC.
 //
-// A server in C (server/), linked with libmsquicxdp.a and with the host of
-// tests/host in the place of MsQuic, speaks QUIC by ngtcp2 and GnuTLS. Clients
-// are quic-go, over plain kernel sockets. They live in two network namespaces
-// joined by a veth pair, which have no name and are gone with the last
-// descriptor that refers to them, whatever ends this program.
+// The servers are processes in C (server/), linked with libmsquicxdp.a and with
+// the host of tests/host in the place of MsQuic. They speak QUIC by ngtcp2 and
+// GnuTLS, and put their CIBIR identifier into their connection IDs. The clients
+// are quic-go, over plain kernel sockets; they put in that of the server they want.
+// All live in two network namespaces joined by a veth pair, which have no name and
+// are gone with the last descriptor that refers to them, whatever ends this
+// program.
 //
 //	client namespace               server namespace
-//	quic-go ── c0 ═══ veth ═══ s0 ── kernel ── libmsquicxdp.a ── ngtcp2
+//	                                                   ┌ libmsquicxdp.a ── ngtcp2, 0a0b
+//	quic-go ── c0 ═══ veth ═══ s0 ── kernel, port 4433 ┤
+//	                                                   └ libmsquicxdp.a ── ngtcp2, 0c0d
 //
-// [Run] does all of it; cmd is the program that ./build.sh demo starts.
+// [Run] does all of it: exchanges with both, refusals of those who may not have
+// the port, and one server killed and started again while the other is busy. cmd
+// is the program that ./build.sh demo starts.
 package demo

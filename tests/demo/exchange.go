@@ -158,8 +158,8 @@ func (r request) readReply(stream io.Reader, from spec) error {
 	if string(reply[:4]) != "DEMO" || int64(binary.BigEndian.Uint64(reply[24:])) != r.length {
 		return fmt.Errorf("%x is no reply to a request of %d bytes", reply, r.length)
 	}
-	if name := strings.TrimRight(string(reply[4:16]), "\x00"); name != from.name {
-		return fmt.Errorf("%w: server %q answers in the place of %q", errMisrouted, name, from.name)
+	if name := strings.TrimRight(string(reply[4:16]), "\x00"); name != from.name() {
+		return fmt.Errorf("%w: server %q answers in the place of %q", errMisrouted, name, from.name())
 	}
 	return nil
 }

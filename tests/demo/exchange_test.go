@@ -25,7 +25,7 @@ func answer(r request, name string) []byte {
 func TestReceive(t *testing.T) {
 	r := request{seed: 77, length: 50_000}
 	digest := sha256.Sum256(patternAt(r.seed, 0, int(r.length)))
-	good := answer(r, "one")
+	good := answer(r, "0a0b")
 	changed := func(at int) []byte {
 		b := bytes.Clone(good)
 		b[at] ^= 1
@@ -40,7 +40,7 @@ func TestReceive(t *testing.T) {
 		{"empty", nil, "receive the reply"},
 		{"no reply", changed(0), "is no reply"},
 		{"another length", changed(31), "is no reply"},
-		{"another server", answer(r, "two"), "misrouted"},
+		{"another server", answer(r, "0c0d"), "misrouted"},
 		{"first byte", changed(replyLength), "byte 0 of the echo is wrong"},
 		{"a byte in the middle", changed(replyLength + 40_000), "byte 40000 of the echo is wrong"},
 		{"last byte", changed(replyLength + 49_999), "byte 49999 of the echo is wrong"},
@@ -50,7 +50,7 @@ func TestReceive(t *testing.T) {
 		{"too long", append(bytes.Clone(good), 0), "got other bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := r.receive(bytes.NewReader(test.answer), spec{name: "one"},
+			err := r.receive(bytes.NewReader(test.answer), spec{identifier: []byte{0x0a, 0x0b}},
 				func() ([sha256.Size]byte, error) { return digest, nil })
 			if (err == nil) != (test.want == "") || (err != nil && !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("receive = %v, want %q", err, test.want)
@@ -62,7 +62,7 @@ func TestReceive(t *testing.T) {
 func TestReceiveTellsWhyNothingWasSent(t *testing.T) {
 	r := request{length: 10}
 	want := errors.New("no")
-	err := r.receive(bytes.NewReader(answer(r, "one")), spec{name: "one"},
+	err := r.receive(bytes.NewReader(answer(r, "plain")), spec{},
 		func() ([sha256.Size]byte, error) { return [sha256.Size]byte{}, want })
 	if !errors.Is(err, want) {
 		t.Errorf("receive = %v, want %v", err, want)

@@ -7,101 +7,154 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
+	"strings"
+	"time"
 )
 
-// Options say how much to do. All must be set, but Log and Identifier.
+// Options say how much to do. All must be set, but Log.
 type Options struct {
 	Server     string    // the server program
-	Workers    int       // of the server's worker pool
+	Workers    int       // of each server's worker pool
 	Handshakes int       // connections that only come, say a little, and go
 	Bytes      int64     // to be transferred, in both directions together
 	Log        io.Writer // told how far it is; nil: nobody
-	Identifier []byte    // the server's CIBIR identifier, 1 to 6 bytes; none if empty
 }
+
+// The CIBIR identifiers of the servers, and one that nobody has.
+var (
+	identifiers = [][]byte{{0x0a, 0x0b}, {0x0c, 0x0d}}
+	nobody      = spec{identifier: []byte{0x0e, 0x0f}}
+)
 
 const (
 	smallLength = 16 << 10 // of a stream in the handshakes
 	transfers   = 4        // connections that share Bytes
-	migrations  = 4        // connections that move
-	keyUpdaters = 2        // connections whose keys the server changes
+	moves       = 4        // connections that move, and whose keys the server changes
 	together    = 8        // connections at once
 )
 
-// Run makes the namespaces, starts the server and plays the scenes. It returns
+// show is the demo under way.
+type show struct {
+	Options
+	*stage
+	servers []*server // that serve now
+	summary Summary
+}
+
+// Run makes the namespaces, starts the servers and plays the scenes. It returns
 // when all is gone again, also when ctx ends early.
-func Run(ctx context.Context, o Options) (_ *Summary, err error) {
-	dir, err := os.MkdirTemp("", "msquicxdp-demo-")
-	if err != nil {
+func Run(ctx context.Context, o Options) (*Summary, error) {
+	begin := time.Now()
+	s := &show{Options: o}
+	s.say("two network namespaces, joined by a veth pair")
+	var err error
+	if s.stage, err = newStage(o.Server); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	cert, err := newCertificate(dir)
-	if err != nil {
-		return nil, fmt.Errorf("make a certificate: %w", err)
+	defer s.stage.close()
+	err = s.play(ctx)
+	for _, srv := range s.servers {
+		if err != nil {
+			err = srv.failure(err)
+		}
+		err = errors.Join(err, srv.stop())
 	}
-	o.say("two network namespaces, joined by a veth pair")
-	net, err := newNetwork()
-	if err != nil {
-		return nil, err
-	}
-	defer net.close()
-	one := spec{name: "one", identifier: o.Identifier, workers: o.Workers}
-	o.say("server %q on port %d, over libmsquicxdp.a", one.name, port)
-	srv, err := startServer(ctx, o.Server, net.server, cert, one)
-	if err != nil {
-		return nil, err
-	}
-	summary, err := o.play(ctx, &clients{ns: net.client, tls: cert.client}, srv)
-	if stopped := srv.stop(); stopped != nil {
-		err = errors.Join(err, stopped)
-	}
-	return summary, err
+	s.summary.Elapsed = time.Since(begin)
+	return &s.summary, err
 }
 
-func (o Options) say(format string, args ...any) {
-	if o.Log != nil {
-		fmt.Fprintf(o.Log, "== "+format+"\n", args...)
+func (s *show) say(format string, args ...any) {
+	if s.Log != nil {
+		fmt.Fprintf(s.Log, "== "+format+"\n", args...)
 	}
 }
 
-// play runs the scenes against one server, and adds up.
-func (o Options) play(ctx context.Context, c *clients, srv *server) (*Summary, error) {
-	scenes := []struct {
+func (s *show) play(ctx context.Context) error {
+	for _, id := range identifiers {
+		if err := s.open(ctx, spec{identifier: id, workers: s.Workers}); err != nil {
+			return err
+		}
+	}
+	for _, part := range []func(context.Context) error{s.exchanges, s.stateless, s.refusals, s.outage} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	for i, fate := range []string{"served on", "restarted"} {
+		if err := s.take(ctx, s.servers[i], fate); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(s.summary.Servers, func(a, b Report) int { return strings.Compare(a.Name, b.Name) })
+	s.summary.take(s.clients)
+	return s.summary.check()
+}
+
+// open starts a server.
+func (s *show) open(ctx context.Context, sp spec) error {
+	srv, err := s.start(ctx, sp)
+	if err != nil {
+		return err
+	}
+	s.servers = append(s.servers, srv)
+	s.say("server %s on UDP port %d, pid %d", srv.name(), port, srv.cmd.Process.Pid)
+	return nil
+}
+
+// take takes a server's report for the summary, at its end.
+func (s *show) take(ctx context.Context, srv *server, fate string) error {
+	report, err := srv.report(ctx)
+	if err == nil {
+		report.Fate = fate
+		s.summary.Servers = append(s.summary.Servers, *report)
+	}
+	return err
+}
+
+// exchanges plays the scenes of which every server has its part.
+func (s *show) exchanges(ctx context.Context) error {
+	for _, scene := range []struct {
 		name        string
 		connections int
 		act         act
 	}{
-		{"handshakes", o.Handshakes, echo(smallLength)},
-		{"transfers", transfers, echo(o.Bytes / 2 / transfers)},
-		{"migrations", migrations, echoWithMigration(o.Bytes / 64)},
-		{"key updates", keyUpdaters, echoWithKeyUpdate(o.Bytes / 64)},
-	}
-	summary := &Summary{}
-	for _, s := range scenes {
-		o.say("%s: %d connections, over IPv4 and IPv6 in turn", s.name, s.connections)
-		scene, err := c.play(ctx, s.name, s.connections, together, srv.spec, s.act)
-		if err != nil {
-			return nil, srv.failure(err)
+		{"handshakes", s.Handshakes, echo(smallLength)},
+		{"transfers", transfers, echo(s.Bytes / 2 / transfers)},
+		{"moves and key updates", moves, echoOnTheMove(s.Bytes / 64)},
+	} {
+		s.say("%s: %d connections, to each server over IPv4 and IPv6", scene.name, scene.connections)
+		if err := s.scene(ctx, scene.name, scene.connections, scene.act); err != nil {
+			return err
 		}
-		summary.Scenes = append(summary.Scenes, scene)
 	}
-	o.say("version negotiation and stateless reset")
+	return nil
+}
+
+// scene plays an act on n connections to the servers that serve.
+func (s *show) scene(ctx context.Context, name string, n int, a act) error {
+	var to []spec
+	for _, srv := range s.servers {
+		to = append(to, srv.spec)
+	}
+	scene, err := s.clients.play(ctx, name, n, together, to, a)
+	s.summary.Scenes = append(s.summary.Scenes, scene)
+	return err
+}
+
+// stateless asks for the answers that need no connection: those of the servers,
+// and that of the kernel where nobody has the identifier.
+func (s *show) stateless(ctx context.Context) error {
+	s.say("version negotiation, stateless reset, and an identifier that nobody has")
 	for _, f := range families {
-		if err := c.stateless(ctx, f, srv.spec); err != nil {
-			return nil, srv.failure(err)
+		for _, srv := range s.servers {
+			if err := s.clients.stateless(ctx, f, srv.spec); err != nil {
+				return err
+			}
+		}
+		if err := s.clients.checkUnreachable(ctx, f, nobody); err != nil {
+			return err
 		}
 	}
-	report, err := srv.report(ctx)
-	if err != nil {
-		return nil, err
-	}
-	summary.Servers = append(summary.Servers, *report)
-	summary.Handshakes = c.handshakes.Load()
-	summary.Misrouted = c.misrouted.Load()
-	summary.LocalKeyUpdates = c.events.localKeyUpdates.Load()
-	summary.RemoteKeyUpdates = c.events.remoteKeyUpdates.Load()
-	summary.ECNCapable = c.events.ecnCapable.Load()
-	summary.ECNReceived = c.events.ecnReceived.Load()
-	return summary, summary.check()
+	return nil
 }

@@ -15,7 +15,7 @@ import (
 // Scene is a part of the demo, and what came of it.
 type Scene struct {
 	Name        string
-	Connections int64
+	Connections int
 	Bytes       int64 // checked, in both directions together
 	Elapsed     time.Duration
 }
@@ -23,9 +23,9 @@ type Scene struct {
 // act is what one connection does in a scene. It returns the bytes it checked.
 type act func(ctx context.Context, c *connection) (int64, error)
 
-// play runs an act on n connections, over IPv4 and IPv6 in turn, at most
-// parallel at once. It ends early when one fails.
-func (c *clients) play(ctx context.Context, name string, n, parallel int, to spec, a act) (Scene, error) {
+// play runs an act on n connections, to each server in turn over IPv4 and IPv6,
+// at most parallel at once. It ends early when one fails.
+func (c *clients) play(ctx context.Context, name string, n, parallel int, to []spec, a act) (Scene, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var bytes atomic.Int64
@@ -34,8 +34,8 @@ func (c *clients) play(ctx context.Context, name string, n, parallel int, to spe
 	begin := time.Now()
 	for range min(n, parallel) {
 		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(n) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				checked, err := c.perform(ctx, families[i%2], to, a)
+			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				checked, err := c.perform(ctx, families[i%2], to[i/2%len(to)], a)
 				bytes.Add(checked)
 				if err != nil {
 					cancel(err)
@@ -44,7 +44,7 @@ func (c *clients) play(ctx context.Context, name string, n, parallel int, to spe
 		})
 	}
 	wg.Wait()
-	scene := Scene{Name: name, Connections: int64(n), Bytes: bytes.Load(), Elapsed: time.Since(begin)}
+	scene := Scene{Name: name, Connections: n, Bytes: bytes.Load(), Elapsed: time.Since(begin)}
 	if ctx.Err() != nil {
 		return scene, fmt.Errorf("%s: %w", name, context.Cause(ctx))
 	}
@@ -68,25 +68,18 @@ func echo(length int64) act {
 	}
 }
 
-// echoWithKeyUpdate exchanges streams until the server has changed the keys. The
-// first one asks for it. An update that follows too closely on another, which
-// quic-go begins by itself, has to wait.
-func echoWithKeyUpdate(length int64) act {
+// echoOnTheMove moves to another address and port in the middle of a stream, for
+// which the server changes the keys. It goes on until that is done: an update
+// that follows too closely on another, which quic-go begins by itself, has to wait.
+func echoOnTheMove(length int64) act {
 	return func(ctx context.Context, c *connection) (int64, error) {
-		checked, err := c.echo(ctx, request{length: length, keyUpdate: true})
+		checked, err := c.echo(ctx, request{length: length, keyUpdate: true, midway: c.migrate})
 		for err == nil && c.events.remoteKeyUpdates.Load() == 0 {
 			var n int64
 			n, err = c.echo(ctx, request{length: smallLength})
 			checked += n
 		}
 		return checked, err
-	}
-}
-
-// echoWithMigration moves to another address and port in the middle of a stream.
-func echoWithMigration(length int64) act {
-	return func(ctx context.Context, c *connection) (int64, error) {
-		return c.echo(ctx, request{length: length, midway: c.migrate})
 	}
 }
 

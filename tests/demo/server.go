@@ -25,9 +25,16 @@ const stopTimeout = 10 * time.Second
 
 // spec says which server to start.
 type spec struct {
-	name       string
 	identifier []byte // its CIBIR identifier; none if empty
 	workers    int
+}
+
+// name is what the server calls itself, see server/options.h.
+func (s spec) name() string {
+	if len(s.identifier) == 0 {
+		return "plain"
+	}
+	return hex.EncodeToString(s.identifier)
 }
 
 // server is a running server process.
@@ -43,6 +50,7 @@ type server struct {
 
 // Report is what a server says about itself, see server/report.h.
 type Report struct {
+	Fate         string   `json:"-"` // what became of it
 	Name         string   `json:"name"`
 	PID          int      `json:"pid"`
 	Path         string   `json:"path"`
@@ -76,34 +84,44 @@ type Datapath struct {
 	BlockAllocs int64 `json:"block_allocs"`
 }
 
-// startServer starts a server in the namespace and waits until it serves.
-func startServer(ctx context.Context, program string, ns *namespace, cert *certificate, sp spec) (*server, error) {
-	args := []string{"--name", sp.name, "--certificate", cert.certFile, "--key", cert.keyFile,
+// start starts a server, and waits until it serves.
+func (s *stage) start(ctx context.Context, sp spec) (*server, error) {
+	srv, err := s.launch(sp)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.program, err)
+	}
+	if line, err := srv.line(ctx); err != nil || line != "ready" {
+		return nil, errors.Join(fmt.Errorf("server %s does not start: %q %w", sp.name(), line, err), srv.kill())
+	}
+	return srv, nil
+}
+
+// launch starts a server's process.
+func (s *stage) launch(sp spec) (*server, error) {
+	args := []string{"--certificate", s.cert.certFile, "--key", s.cert.keyFile, "--secret", s.secret,
 		"--port", strconv.Itoa(port), "--workers", strconv.Itoa(sp.workers)}
 	if len(sp.identifier) > 0 {
-		args = append(args, "--identifier", hex.EncodeToString(sp.identifier))
+		args = append(args, "--identifier", sp.name())
 	}
-	s := &server{spec: sp, cmd: exec.Command(program, args...), messages: &tail{},
+	srv := &server{spec: sp, cmd: exec.Command(s.program, args...), messages: &tail{},
 		lines: make(chan string, 1), exited: make(chan struct{})}
-	s.cmd.Stderr = s.messages
+	srv.cmd.Env = s.environ()
+	srv.cmd.Stderr = srv.messages
 	// Not in our process group: Ctrl-C is for us, and we end it by closing its stdin.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	srv.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var err error
-	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+	if srv.stdin, err = srv.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	stdout, err := s.cmd.StdoutPipe()
+	stdout, err := srv.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := ns.do(s.cmd.Start); err != nil {
-		return nil, fmt.Errorf("start %s: %w", program, err)
+	if err := s.net.server.do(srv.cmd.Start); err != nil {
+		return nil, err
 	}
-	go s.follow(stdout)
-	if line, err := s.line(ctx); err != nil || line != "ready" {
-		return nil, errors.Join(fmt.Errorf("server %s does not start: %q %w", sp.name, line, err), s.kill())
-	}
-	return s, nil
+	go srv.follow(stdout)
+	return srv, nil
 }
 
 // follow passes the server's lines on, until it ends.
@@ -149,15 +167,15 @@ func (s *server) failure(err error) error {
 
 func (s *server) report(ctx context.Context) (*Report, error) {
 	if _, err := io.WriteString(s.stdin, "report\n"); err != nil {
-		return nil, s.failure(fmt.Errorf("ask server %s for a report: %w", s.name, err))
+		return nil, s.failure(fmt.Errorf("ask server %s for a report: %w", s.name(), err))
 	}
 	line, err := s.line(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("report of server %s: %w", s.name, err)
+		return nil, fmt.Errorf("report of server %s: %w", s.name(), err)
 	}
 	report := &Report{}
 	if err := json.Unmarshal([]byte(line), report); err != nil {
-		return nil, fmt.Errorf("report of server %s, %q: %w", s.name, line, err)
+		return nil, fmt.Errorf("report of server %s, %q: %w", s.name(), line, err)
 	}
 	return report, nil
 }
@@ -169,10 +187,10 @@ func (s *server) stop() error {
 	select {
 	case <-s.exited:
 	case <-time.After(stopTimeout):
-		return errors.Join(s.failure(fmt.Errorf("server %s does not end", s.name)), s.kill())
+		return errors.Join(s.failure(fmt.Errorf("server %s does not end", s.name())), s.kill())
 	}
 	if s.exit != nil {
-		return s.failure(fmt.Errorf("server %s: %w", s.name, s.exit))
+		return s.failure(fmt.Errorf("server %s: %w", s.name(), s.exit))
 	}
 	return nil
 }

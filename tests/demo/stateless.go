@@ -6,37 +6,65 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
-	"net/netip"
+	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // answerTimeout is how long a lone datagram may go unanswered. Nothing is lost
 // on a veth pair, so there is no second try.
 const answerTimeout = 2 * time.Second
 
-// stateless asks the server for the answers that it gives without a connection.
+// stateless asks a server for the answers that it gives without a connection.
 func (c *clients) stateless(ctx context.Context, f family, to spec) error {
-	conn, err := c.listen(f.client[0])
+	return c.lone(ctx, f, func(conn net.Conn) error {
+		if err := checkNegotiation(conn, to); err != nil {
+			return fmt.Errorf("version negotiation with %s over %s: %w", to.name(), f.name, err)
+		}
+		if err := checkStatelessReset(conn, to); err != nil {
+			return fmt.Errorf("stateless reset by %s over %s: %w", to.name(), f.name, err)
+		}
+		return nil
+	})
+}
+
+// checkUnreachable sends a datagram for a server that is not there. The kernel is
+// to answer as if nobody had the port.
+func (c *clients) checkUnreachable(ctx context.Context, f family, to spec) error {
+	return c.lone(ctx, f, func(conn net.Conn) error {
+		question, _, err := unknownVersion(to)
+		if err != nil {
+			return err
+		}
+		if answer, err := ask(conn, question); !errors.Is(err, unix.ECONNREFUSED) {
+			return fmt.Errorf("a datagram for %s, which is not there, over %s: answered by %x, %v", to.name(), f.name, answer, err)
+		}
+		return nil
+	})
+}
+
+// lone runs f with a socket for lone datagrams.
+func (c *clients) lone(ctx context.Context, f family, use func(net.Conn) error) (err error) {
+	var conn net.Conn
+	err = c.ns.do(func() (err error) {
+		conn, err = net.DialUDP("udp", udpAddr(f.client[1], 0), udpAddr(f.server, port))
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	server := netip.AddrPortFrom(f.server, port)
-	if err := checkNegotiation(conn, server, to); err != nil {
-		return fmt.Errorf("version negotiation over %s: %w", f.name, err)
-	}
-	if err := checkReset(conn, server, to); err != nil {
-		return fmt.Errorf("stateless reset over %s: %w", f.name, err)
-	}
-	return nil
+	return use(conn)
 }
 
 // ask sends a datagram and returns the answer.
-func ask(conn *net.UDPConn, to netip.AddrPort, question []byte) ([]byte, error) {
-	if _, err := conn.WriteToUDPAddrPort(question, to); err != nil {
+func ask(conn net.Conn, question []byte) ([]byte, error) {
+	if _, err := conn.Write(question); err != nil {
 		return nil, err
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(answerTimeout)); err != nil {
@@ -47,23 +75,31 @@ func ask(conn *net.UDPConn, to netip.AddrPort, question []byte) ([]byte, error) 
 	return answer[:n], err
 }
 
-// checkNegotiation offers a version that nobody speaks.
-func checkNegotiation(conn *net.UDPConn, server netip.AddrPort, to spec) error {
-	dcid := []byte("whomever")
-	id, err := cidGenerator{to.identifier}.GenerateConnectionID()
+// unknownVersion returns a client's first datagram, which offers a version that
+// nobody speaks, and its connection IDs as they are to come back.
+func unknownVersion(to spec) (datagram, ids []byte, err error) {
+	source, err := cidGenerator{to.identifier}.GenerateConnectionID()
+	if err != nil {
+		return nil, nil, err
+	}
+	dcid, scid := lengthAnd([]byte("whomever")), lengthAnd(source.Bytes())
+	datagram = slices.Concat([]byte{0xc0, 0x5a, 0x6a, 0x7a, 0x8a}, dcid, scid)
+	return append(datagram, make([]byte, 1200-len(datagram))...), slices.Concat(scid, dcid), nil
+}
+
+// lengthAnd is a connection ID as a long header has it.
+func lengthAnd(id []byte) []byte { return append([]byte{byte(len(id))}, id...) }
+
+func checkNegotiation(conn net.Conn, to spec) error {
+	question, ids, err := unknownVersion(to)
 	if err != nil {
 		return err
 	}
-	scid := id.Bytes()
-	question := append([]byte{0xc0, 0x5a, 0x6a, 0x7a, 0x8a, byte(len(dcid))}, dcid...)
-	question = append(append(question, byte(len(scid))), scid...)
-	question = append(question, make([]byte, 1200-len(question))...)
-	answer, err := ask(conn, server, question)
+	answer, err := ask(conn, question)
 	if err != nil {
 		return err
 	}
-	want := append([]byte{0, 0, 0, 0, byte(len(scid))}, scid...)
-	want = append(append(want, byte(len(dcid))), dcid...)
+	want := append([]byte{0, 0, 0, 0}, ids...)
 	if len(answer) < 1+len(want) || answer[0]&0x80 == 0 || !bytes.Equal(answer[1:1+len(want)], want) {
 		return fmt.Errorf("answered by %x", answer)
 	}
@@ -75,15 +111,15 @@ func checkNegotiation(conn *net.UDPConn, server netip.AddrPort, to spec) error {
 	return fmt.Errorf("version 1 is not offered: %x", answer)
 }
 
-// checkReset sends a packet of a connection that does not exist.
-func checkReset(conn *net.UDPConn, server netip.AddrPort, to spec) error {
+// checkStatelessReset sends a packet of a connection that does not exist.
+func checkStatelessReset(conn net.Conn, to spec) error {
 	id, err := cidGenerator{to.identifier}.GenerateConnectionID()
 	if err != nil {
 		return err
 	}
 	question := append([]byte{0x40}, id.Bytes()...)
 	question = append(question, make([]byte, 60-len(question))...)
-	answer, err := ask(conn, server, question)
+	answer, err := ask(conn, question)
 	if err != nil {
 		return err
 	}

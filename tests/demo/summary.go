@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -13,13 +14,26 @@ import (
 // Summary is what came of the demo.
 type Summary struct {
 	Scenes           []Scene
-	Servers          []Report
+	Servers          []Report // one for each life of a server
+	Refusals         []Refusal
+	Outage           Outage
+	Elapsed          time.Duration
 	Handshakes       int64 // that clients completed
 	Misrouted        int64 // answers from another server than the one asked
 	LocalKeyUpdates  int64 // that clients began
 	RemoteKeyUpdates int64 // that servers began, as clients saw them
 	ECNCapable       int64 // connections whose ECN marks arrived at the server
 	ECNReceived      int64 // packets that arrived at a client with a server's mark
+}
+
+// take takes what the clients have counted.
+func (s *Summary) take(c *clients) {
+	s.Handshakes = c.handshakes.Load()
+	s.Misrouted = c.misrouted.Load()
+	s.LocalKeyUpdates = c.events.localKeyUpdates.Load()
+	s.RemoteKeyUpdates = c.events.remoteKeyUpdates.Load()
+	s.ECNCapable = c.events.ecnCapable.Load()
+	s.ECNReceived = c.events.ecnReceived.Load()
 }
 
 // Bytes returns how many were checked, in both directions together.
@@ -59,10 +73,11 @@ func (s *Summary) check() error {
 	want(mismatches == 0, "servers received %d streams with wrong bytes", mismatches)
 	want(s.misrouted() == 0, "%d datagrams or streams reached the wrong server", s.misrouted())
 	moved := s.total(func(r *Report) int64 { return r.Migrations })
-	want(moved >= migrations, "servers saw %d migrations, want %d", moved, migrations)
+	want(moved >= moves, "servers saw %d migrations, want %d", moved, moves)
 	begun := s.total(func(r *Report) int64 { return r.KeyUpdates })
-	want(begun >= keyUpdaters, "servers began %d key updates, want %d", begun, keyUpdaters)
+	want(begun >= moves, "servers began %d key updates, want %d", begun, moves)
 	want(s.RemoteKeyUpdates == begun, "servers began %d key updates, clients saw %d", begun, s.RemoteKeyUpdates)
+	want(s.Outage.Dropped == 0, "the sockets of the port dropped %d datagrams while one server was dead", s.Outage.Dropped)
 	// Not all: where the first packets overtake each other from worker to worker, a client takes them for lost.
 	want(10*s.ECNCapable >= 8*s.Handshakes, "ECN was validated on %d of %d connections only", s.ECNCapable, s.Handshakes)
 	want(s.ECNReceived > 0, "no packet came with the server's ECN mark")
@@ -71,37 +86,81 @@ func (s *Summary) check() error {
 
 // Print writes the tables.
 func (s *Summary) Print(w io.Writer) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "scene\tconnections\tMiB checked\tseconds\tGb/s\t")
-	var elapsed time.Duration
-	var connections int64
-	for _, scene := range s.Scenes {
-		printScene(t, scene)
-		connections += scene.Connections
-		elapsed += scene.Elapsed
-	}
-	printScene(t, Scene{Name: "all", Connections: connections, Bytes: s.Bytes(), Elapsed: elapsed})
-	t.Flush()
-	for i := range s.Servers {
-		fmt.Fprintln(w)
-		s.Servers[i].print(w)
-	}
-	fmt.Fprintln(w, "\nclients")
-	printLine(w, "handshakes", "%d", s.Handshakes)
+	s.printScenes(w)
+	fmt.Fprintln(w)
+	s.printServers(w)
+	fmt.Fprintln(w)
+	printLine(w, "handshakes", "%d, each with an answer that says by whom", s.Handshakes)
 	printLine(w, "key updates", "%d begun by servers, %d by clients", s.RemoteKeyUpdates, s.LocalKeyUpdates)
-	printLine(w, "ECN", "validated on %d connections, %d marked packets received", s.ECNCapable, s.ECNReceived)
+	printLine(w, "ECN", "validated on %d connections, %d marked packets", s.ECNCapable, s.ECNReceived)
+	o := &s.Outage
+	printLine(w, "one server dead", "for %.2f s, and %d of its connections reset afterwards", o.Elapsed.Seconds(), o.Resets)
+	printLine(w, "the other, meanwhile", "%d requests, all answered; %d datagrams dropped", o.Answered.Load(), o.Dropped)
+	fmt.Fprintf(w, "\nRefused on UDP port %d:\n", port)
+	for _, r := range s.Refusals {
+		fmt.Fprintf(w, "- %s:\n%s", r.Who, wrapped(r.Reason, "    "))
+	}
 }
 
-func printScene(w io.Writer, s Scene) {
+func (s *Summary) printScenes(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "scene\tconnections\tMiB checked\tseconds\tGb/s\t")
+	all := Scene{Name: "all", Bytes: s.Bytes(), Elapsed: s.Elapsed}
+	for _, scene := range s.Scenes {
+		scene.print(t)
+		all.Connections += scene.Connections
+	}
+	all.print(t)
+	t.Flush()
+}
+
+func (s *Scene) print(w io.Writer) {
 	seconds := s.Elapsed.Seconds()
-	fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%.2f\t\n", s.Name, s.Connections,
-		float64(s.Bytes)/(1<<20), seconds, float64(s.Bytes)*8/1e9/seconds)
+	fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%.2f\t\n", s.Name, s.Connections, mebi(s.Bytes), seconds, float64(s.Bytes)*8/1e9/seconds)
+}
+
+// printServers has a column for each life of a server.
+func (s *Summary) printServers(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range []struct {
+		name string
+		cell func(r *Report) any
+	}{
+		{"server", func(r *Report) any { return r.Name }},
+		{"", func(r *Report) any { return r.Fate }},
+		{"pid", func(r *Report) any { return r.PID }},
+		{"handshakes", func(r *Report) any { return r.Handshakes }},
+		{"MiB received and checked", func(r *Report) any { return fmt.Sprintf("%.1f", mebi(r.Bytes)) }},
+		{"migrations", func(r *Report) any { return r.Migrations }},
+		{"key updates begun", func(r *Report) any { return r.KeyUpdates }},
+		{"version negotiations", func(r *Report) any { return r.Negotiations }},
+		{"stateless resets", func(r *Report) any { return r.Resets }},
+		{"datagrams received", func(r *Report) any { return r.Datapath.RxDatagrams }},
+		{"per crossing", func(r *Report) any { return ratio(r.Datapath.RxDatagrams, r.Datapath.RxTurns) }},
+		{"for another server", func(r *Report) any { return r.Misrouted }},
+		{"handed to their worker", func(r *Report) any { return r.HandedOver }},
+		{"dropped", func(r *Report) any { return r.Datapath.RxDropped }},
+		{"datagrams sent", func(r *Report) any { return r.Datapath.TxDatagrams }},
+		{"per crossing", func(r *Report) any { return ratio(r.Datapath.TxDatagrams, r.Datapath.TxBatches) }},
+		{"sends failed", func(r *Report) any { return r.Datapath.TxFailed }},
+	} {
+		fmt.Fprintf(t, "%s\t", row.name)
+		for i := range s.Servers {
+			fmt.Fprintf(t, "%v\t", row.cell(&s.Servers[i]))
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
 }
 
 // Result is the last line of a demo that went well.
 func (s *Summary) Result() string {
+	processes := map[string]bool{} // that had the port at once
+	for _, r := range s.Servers {
+		processes[r.Name] = true
+	}
 	return fmt.Sprintf("demo ok: processes=%d handshakes=%d bytes=%d misrouted=%d path=%s",
-		len(s.Servers), s.Handshakes, s.Bytes(), s.misrouted(), s.path())
+		len(processes), s.Handshakes, s.Bytes(), s.misrouted(), s.path())
 }
 
 // path is "kernel" or "xdp", or both when servers differ.
@@ -118,22 +177,28 @@ func (s *Summary) path() string {
 	return path
 }
 
-func (r *Report) print(w io.Writer) {
-	d := r.Datapath
-	fmt.Fprintf(w, "server %q, pid %d\n", r.Name, r.PID)
-	printLine(w, "received", "%d datagrams, %s per crossing, %d dropped",
-		d.RxDatagrams, ratio(d.RxDatagrams, d.RxTurns), d.RxDropped)
-	printLine(w, "sent", "%d datagrams, %s per crossing, %d failed",
-		d.TxDatagrams, ratio(d.TxDatagrams, d.TxBatches), d.TxFailed)
-	printLine(w, "handed to their worker", "%d datagrams that another worker received", r.HandedOver)
-	printLine(w, "without a connection", "%d version negotiations, %d stateless resets", r.Negotiations, r.Resets)
-	printLine(w, "migrations", "%d", r.Migrations)
-	printLine(w, "blocks allocated", "%d", d.BlockAllocs)
+func printLine(w io.Writer, name, format string, args ...any) {
+	fmt.Fprintf(w, "%24s  "+format+"\n", append([]any{name}, args...)...)
 }
 
-func printLine(w io.Writer, name, format string, args ...any) {
-	fmt.Fprintf(w, "  %-24s"+format+"\n", append([]any{name}, args...)...)
+// wrapped breaks text into indented lines of at most 80 columns.
+func wrapped(text, indent string) string {
+	var out strings.Builder
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if len(line) > len(indent) && len(line)+1+len(word) > 80 {
+			out.WriteString(line + "\n")
+			line = indent
+		}
+		if len(line) > len(indent) {
+			line += " "
+		}
+		line += word
+	}
+	return out.String() + line + "\n"
 }
+
+func mebi(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 func ratio(a, b int64) string {
 	if b == 0 {

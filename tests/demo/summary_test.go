@@ -15,12 +15,17 @@ func goodSummary() *Summary {
 			{Name: "handshakes", Connections: 40, Bytes: 2000, Elapsed: time.Second},
 			{Name: "transfers", Connections: 10, Bytes: 8000, Elapsed: time.Second},
 		},
-		Servers: []Report{{
-			Name: "one", Path: "kernel", Handshakes: 50, Bytes: 5000,
-			Migrations: migrations, KeyUpdates: keyUpdaters,
-		}},
+		Servers: []Report{
+			{Name: "0a0b", Fate: "served on", Path: "kernel", Handshakes: 20, Bytes: 2000, Migrations: moves, KeyUpdates: moves},
+			{Name: "0c0d", Fate: "killed", Path: "kernel", Handshakes: 20, Bytes: 2000},
+			{Name: "0c0d", Fate: "restarted", Path: "kernel", Handshakes: 10, Bytes: 1000},
+		},
+		Refusals: []Refusal{
+			{"a foreign program", "address already in use"},
+			{"a server", strings.Repeat("the reason may be long: ", 10)},
+		},
 		Handshakes:       50,
-		RemoteKeyUpdates: keyUpdaters,
+		RemoteKeyUpdates: moves,
 		ECNCapable:       40,
 		ECNReceived:      1,
 	}
@@ -31,7 +36,7 @@ func TestResult(t *testing.T) {
 	if err := s.check(); err != nil {
 		t.Error(err)
 	}
-	const want = "demo ok: processes=1 handshakes=50 bytes=10000 misrouted=0 path=kernel"
+	const want = "demo ok: processes=2 handshakes=50 bytes=10000 misrouted=0 path=kernel"
 	if got := s.Result(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -45,8 +50,9 @@ func TestCheckFindsDifferences(t *testing.T) {
 		"1 datagrams or streams reached":   func(s *Summary) { s.Servers[0].Misrouted++ },
 		"2 datagrams or streams reached":   func(s *Summary) { s.Misrouted += 2 },
 		"3 migrations":                     func(s *Summary) { s.Servers[0].Migrations-- },
-		"began 1 key updates, want":        func(s *Summary) { s.Servers[0].KeyUpdates-- },
-		"began 2 key updates, clients saw": func(s *Summary) { s.RemoteKeyUpdates++ },
+		"began 3 key updates, want":        func(s *Summary) { s.Servers[0].KeyUpdates-- },
+		"began 4 key updates, clients saw": func(s *Summary) { s.RemoteKeyUpdates++ },
+		"dropped 7 datagrams while":        func(s *Summary) { s.Outage.Dropped = 7 },
 		"ECN was validated on 39 of 50":    func(s *Summary) { s.ECNCapable = 39 },
 		"no packet came with":              func(s *Summary) { s.ECNReceived = 0 },
 	} {
@@ -61,8 +67,12 @@ func TestCheckFindsDifferences(t *testing.T) {
 func TestPrintFits80Columns(t *testing.T) {
 	s := goodSummary()
 	const many = 50_000_000
-	s.Servers[0].Datapath = Datapath{RxTurns: many / 50, RxDatagrams: many, TxBatches: many / 50, TxDatagrams: many}
-	s.Servers[0].HandedOver = 50_000_000
+	for i := range s.Servers {
+		s.Servers[i].Datapath = Datapath{RxTurns: many / 50, RxDatagrams: many, TxBatches: many / 50, TxDatagrams: many}
+		s.Servers[i].HandedOver = many
+	}
+	s.Handshakes, s.RemoteKeyUpdates, s.ECNCapable, s.ECNReceived = many, 1000, 1000, many
+	s.Outage.Answered.Store(many)
 	var out bytes.Buffer
 	s.Print(&out)
 	for line := range strings.Lines(out.String()) {

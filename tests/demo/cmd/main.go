@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,14 +30,9 @@ func run() error {
 	server := flag.String("server", "", "the server `program`")
 	handshakes := flag.Int("handshakes", 40, "connections that only come and go")
 	bytes := flag.Int64("bytes", 64<<20, "bytes to transfer, in both directions together")
-	workers := flag.Int("workers", 2, "workers of the server")
-	identifier := flag.String("identifier", "", "CIBIR identifier of the server, in `hex`")
+	workers := flag.Int("workers", 2, "workers of each server")
 	timeout := flag.Duration("timeout", 60*time.Second, "limit for all of it")
 	flag.Parse()
-	id, err := hex.DecodeString(*identifier)
-	if err != nil {
-		return fmt.Errorf("-identifier: %w", err)
-	}
 	if os.Geteuid() != 0 {
 		return errors.New("it needs root, to make network namespaces")
 	}
@@ -47,7 +41,7 @@ func run() error {
 	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("%w: more than %v", errTimeout, *timeout))
 	defer cancel()
 	summary, err := demo.Run(ctx, demo.Options{
-		Server: *server, Workers: *workers, Handshakes: *handshakes, Bytes: *bytes, Log: os.Stdout, Identifier: id,
+		Server: *server, Workers: *workers, Handshakes: *handshakes, Bytes: *bytes, Log: os.Stdout,
 	})
 	if err != nil {
 		return err

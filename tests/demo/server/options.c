@@ -12,13 +12,14 @@
 enum { MAX_WORKERS = 64 };
 
 static const char usage[] =
-    "usage: server --certificate FILE --key FILE [--name NAME] [--port PORT] [--workers N]\n"
+    "usage: server --certificate FILE --key FILE [--port PORT] [--workers N]\n"
     "              [--identifier HEX] [--secret HEX]\n"
     "\n"
     "Echoes checked data over QUIC (ALPN \"demo\"), through libmsquicxdp.a. Commands on stdin:\n"
     "\"report\" prints one line of JSON, the end of stdin ends the server.\n"
     "\n"
-    "  --identifier  the CIBIR identifier, 1 to 6 bytes, that its connection IDs carry\n"
+    "  --identifier  the CIBIR identifier, 1 to 6 bytes, that its connection IDs carry, and by\n"
+    "                which it shares the port; without, the port is its own\n"
     "  --secret      32 bytes that stateless reset tokens are made of, so that a server\n"
     "                which is started again can reset the connections of the one that died\n";
 
@@ -52,21 +53,15 @@ static bool parse_number(const char *text, long least, long most, uint16_t *numb
     return *text != '\0' && *end == '\0' && value >= least && value <= most;
 }
 
-static bool parse_name(const char *text, char *name)
+static bool parse_identifier(struct options *o, const char *text)
 {
-    size_t length = strlen(text);
-    if (length == 0 || length > NAME_LENGTH || strpbrk(text, "\"\\") != NULL) {
+    int n = parse_hex(text, o->cids.identifier, sizeof(o->cids.identifier));
+    if (n <= 0) {
         return false;
     }
-    memcpy(name, text, length + 1);
+    o->cids.identifier_length = (uint8_t)n;
+    memcpy(o->name, text, 2 * (size_t)n + 1);
     return true;
-}
-
-static bool parse_identifier(const char *text, struct cid_scheme *cids)
-{
-    int n = parse_hex(text, cids->identifier, sizeof(cids->identifier));
-    cids->identifier_length = n > 0 ? (uint8_t)n : 0;
-    return n > 0;
 }
 
 static bool parse_option(struct options *o, int option, const char *value)
@@ -74,10 +69,9 @@ static bool parse_option(struct options *o, int option, const char *value)
     switch (option) {
     case 'c': o->certificate = value; return true;
     case 'k': o->key = value; return true;
-    case 'n': return parse_name(value, o->name);
     case 'p': return parse_number(value, 0, UINT16_MAX, &o->port);
     case 'w': return parse_number(value, 1, MAX_WORKERS, &o->workers);
-    case 'i': return parse_identifier(value, &o->cids);
+    case 'i': return parse_identifier(o, value);
     case 's': return parse_hex(value, o->cids.secret, CID_SECRET) == CID_SECRET;
     default: return false;
     }
@@ -86,12 +80,15 @@ static bool parse_option(struct options *o, int option, const char *value)
 bool options_parse(struct options *o, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"certificate", required_argument, NULL, 'c'}, {"key", required_argument, NULL, 'k'},
-        {"name", required_argument, NULL, 'n'},        {"port", required_argument, NULL, 'p'},
-        {"workers", required_argument, NULL, 'w'},     {"identifier", required_argument, NULL, 'i'},
-        {"secret", required_argument, NULL, 's'},      {NULL, 0, NULL, 0},
+        {"certificate", required_argument, NULL, 'c'},
+        {"key", required_argument, NULL, 'k'},
+        {"port", required_argument, NULL, 'p'},
+        {"workers", required_argument, NULL, 'w'},
+        {"identifier", required_argument, NULL, 'i'},
+        {"secret", required_argument, NULL, 's'},
+        {NULL, 0, NULL, 0},
     };
-    *o = (struct options){.name = "server", .port = 4433, .workers = 2};
+    *o = (struct options){.name = "plain", .port = 4433, .workers = 2};
     gnutls_rnd(GNUTLS_RND_KEY, o->cids.secret, CID_SECRET);
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {

@@ -8,10 +8,10 @@
 
 #include "cid.h"
 
-enum { NAME_LENGTH = 12 };
+enum { NAME_LENGTH = 12 }; /* an identifier of 6 bytes in hex */
 
 struct options {
-    char name[NAME_LENGTH + 1]; /* how it presents itself to clients */
+    char name[NAME_LENGTH + 1]; /* the identifier in hex, or "plain": who it says it is */
     const char *certificate;    /* PEM files */
     const char *key;
     uint16_t port; /* of [::], both families */
