@@ -27,7 +27,7 @@ const (
 
 // order is what an actor is told to do. Descriptors go with it.
 type order struct {
-	Do    string // open, spare, take, adopt, admit
+	Do    string // open, give, take, adopt, admit
 	Most  rules.Tier
 	Owned bool // adopt: the guard is the descriptor sent, if there is one
 }
@@ -75,9 +75,8 @@ func obey(name string, o order, fds []int, door **Door) (give []int, err error) 
 		if err == nil {
 			give = (*door).Handover().FDs
 		}
-	case "spare":
-		fd, _, err := (*door).TakeSpare()
-		return []int{fd}, err
+	case "give":
+		return (*door).Admit(1)
 	case "take":
 		members = fds
 	case "adopt":

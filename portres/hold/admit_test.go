@@ -153,7 +153,7 @@ func TestAdmitOfAnotherUser(t *testing.T) {
 	r := newRoom(t)
 	d, _ := r.mustOpen(root, group(rules.UDP, 1), rules.Owned)
 	_, err := r.admit(user, d, 1)
-	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "CAP_CHOWN or a spare") {
+	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "CAP_CHOWN, or a socket that") {
 		t.Errorf("into the owned tier: %v", err)
 	}
 	r.wantKept(d, root, rules.Owned)

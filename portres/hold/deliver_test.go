@@ -120,6 +120,12 @@ func TestSpares(t *testing.T) {
 	eachTier(t, func(r room, uid int, tier rules.Tier, o Options) {
 		o.Spares = 2
 		d, fds := r.mustOpen(uid, o, tier)
+		if tier != rules.Guarded {
+			if len(d.spares) != 0 {
+				t.Errorf("%d spares, where nobody needs any", len(d.spares))
+			}
+			return
+		}
 		steer(t, fds[0])
 		r.wantSteered(d, fds...)
 		for key := range 2 { // the spares are numbered behind the members

@@ -13,7 +13,7 @@ import (
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
-// A worker of another user gets a spare and the guard. The port outlives the
+// A worker of another user gets a member and the guard. The port outlives the
 // opener's death with it, as well guarded as before, and is free when it is gone.
 func TestHandoverToAnotherUser(t *testing.T) {
 	for _, tier := range tiers {
@@ -24,8 +24,8 @@ func TestHandoverToAnotherUser(t *testing.T) {
 			if opened.Tier != tier.Tier {
 				t.Fatalf("opened as %s, want %s", opened.Tier, tier.Tier)
 			}
-			_, spare := opener.mustTell(t, order{Do: "spare"})
-			worker.mustTell(t, order{Do: "take"}, spare...)
+			_, member := opener.mustTell(t, order{Do: "give"})
+			worker.mustTell(t, order{Do: "take"}, member...)
 			if adopted, _ := worker.mustTell(t, order{Do: "adopt", Owned: opened.Owned}, guard...); adopted.Tier != tier.Tier {
 				t.Errorf("the worker proves %s", adopted.Tier)
 			}
@@ -61,7 +61,11 @@ func TestHandoverToTheSameUser(t *testing.T) {
 				t.Errorf("the tier is %s after the second joined", joined.Tier)
 			}
 			r.wantAnswer(0, "first")
-			r.wantAnswer(3, "second") // behind two spares
+			behind := byte(1)
+			if tier.Tier == rules.Guarded {
+				behind += 2 // spares
+			}
+			r.wantAnswer(behind, "second")
 			first.mustTell(t, order{Do: "admit"})
 			first.kill()
 			r.wantAnswer(0, "second")

@@ -58,7 +58,7 @@ func (d *Door) bindMember() (int, error) {
 	// In this order: TCP remembers the owner at bind.
 	if d.owned {
 		err = kerr.New("fchown", "a socket", unix.Fchown(fd, OwnerUID, -1),
-			"the members of this port belong to a user of their own, and joining them takes CAP_CHOWN or a spare socket of a member")
+			"the members of this port belong to a user of their own, and joining them takes CAP_CHOWN, or a socket that a member with it has bound")
 	}
 	if err == nil {
 		err = setReusePort(fd, 1)

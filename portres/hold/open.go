@@ -24,8 +24,8 @@ const noInterface = 0x7FFFFFFE
 
 // Open binds sockets to a port that nobody has, and shuts it behind them in the
 // strongest tier that privileges and kernel allow. It returns the members in
-// order of bind, which is how a classic BPF program numbers them; the spares
-// come behind.
+// order of bind, which is how a classic BPF program numbers them; the spares,
+// where there are any, come behind.
 //
 // Errors: [InUse] where others have the port, or have come in meanwhile; else
 // what the kernel or NewSocket said. Nothing is left open then.
@@ -75,7 +75,7 @@ func (d *Door) open() (members []int, err error) {
 	}
 	more, err := d.bindMembers(d.o.Members - 1)
 	members = append(members, more...)
-	if err == nil {
+	if err == nil && d.guarded {
 		err = d.bindSpares()
 	}
 	if err == nil {

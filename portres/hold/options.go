@@ -15,7 +15,7 @@ type Options struct {
 	Addr    netip.AddrPort // where to bind; the zero value is [::]:0, and with port 0 the kernel chooses
 	Members int            // how many sockets; one that is not shared stays without SO_REUSEPORT
 	Shared  bool           // others will join, of this process or another
-	Spares  int            // how many sockets to bind for others, see [Door.TakeSpare]
+	Spares  int            // how many sockets to bind for others in the guarded tier, see [Door.TakeSpare]
 	Most    *rules.Tier    // the strongest tier to try; nil is Owned
 
 	// NewSocket makes an unbound socket, in the family that suits Addr. It sets

@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
-	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
-// bindSpares binds the sockets that will be handed over.
+// bindSpares binds the sockets that will be handed over. Only a guard must be taken
+// off to bind one later.
 func (d *Door) bindSpares() (err error) {
 	d.spares, err = d.bindMembers(d.o.Spares)
 	for _, fd := range d.spares {
-		if err == nil && d.o.Proto == rules.UDP {
+		if err == nil {
 			err = dropAll(fd)
 		}
 	}
@@ -40,10 +40,8 @@ func (d *Door) TakeSpare() (fd int, ok bool, err error) {
 // takeSpare takes the first, which a classic BPF program numbers next.
 func (d *Door) takeSpare() (int, error) {
 	fd := d.spares[0]
-	if d.o.Proto == rules.UDP {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil {
-			return -1, kerr.New("setsockopt", "SO_DETACH_FILTER", err, "")
-		}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil {
+		return -1, kerr.New("setsockopt", "SO_DETACH_FILTER", err, "")
 	}
 	d.spares = d.spares[1:]
 	return fd, nil

@@ -65,16 +65,6 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-func TestTCPHandsOverSpares(t *testing.T) {
-	r := newRoom(t)
-	o := group(rules.TCP, 1)
-	o.Spares = 1
-	d, members := r.mustOpen(root, o, rules.Owned)
-	members = append(members, r.mustAdmit(user, d, 1)...)
-	listen(t, members...)
-	r.wantConnected(20, members...)
-}
-
 // One socket alone keeps its port, listening or not.
 func TestTCPSole(t *testing.T) {
 	r := newRoom(t)

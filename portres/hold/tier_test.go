@@ -109,7 +109,7 @@ func TestPrivilegedPort(t *testing.T) {
 		t.Errorf("opened by a user: %v", err)
 	}
 	o.Spares = 1
-	d, _ := r.mustOpen(root, o, rules.Owned)
+	d, _ := r.mustOpen(root, most(o, rules.Guarded), rules.Guarded)
 	r.mustAdmit(user, d, 1)
 }
 
