@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+
+package xsk
+
+// memberEnv makes the test program play a member.
+const memberEnv = "XSK_TEST_MEMBER"
+
+func memberMain() {}
