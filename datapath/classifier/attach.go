@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+
+package classifier
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
+)
+
+// Mode is where the program runs.
+type Mode uint8
+
+const (
+	// AnyMode asks for native, and generic where native cannot be had.
+	AnyMode Mode = iota
+	// Native: in the driver, before the packet becomes one of the kernel's.
+	Native
+	// Generic: in the kernel, for every driver. What GRO or the segmentation of a peer on
+	// the same host has coalesced is seen as one packet, and cannot be told from one.
+	Generic
+	// Offloaded: in the device. Nobody asks for it here.
+	Offloaded
+)
+
+// String returns the name of the mode.
+func (m Mode) String() string {
+	switch m {
+	case AnyMode:
+		return "any"
+	case Native:
+		return "native"
+	case Generic:
+		return "generic"
+	case Offloaded:
+		return "offloaded"
+	}
+	return "unknown"
+}
+
+// Attachment is the place of a classifier.
+type Attachment struct {
+	Ifindex   int
+	Mode      Mode
+	Link      uint32 // its number, by which [Open] finds it
+	Program   uint32 // its number
+	NotNative error  // why [Classifier.Attach] had to choose generic
+}
+
+// Attach puts the classifier on an interface, of the network namespace of the calling
+// thread. It needs CAP_NET_ADMIN there.
+//
+// It fails with an [OccupiedError] when another XDP program is there, which stays. In
+// native mode the kernel turns off what the driver cannot do along with XDP, such as
+// LRO and, at the other end of a veth pair, segmentation.
+func (c *Classifier) Attach(ifindex int, mode Mode) (Attachment, error) {
+	if c.link != nil {
+		return Attachment{}, errors.New("classifier: attach: it is attached already")
+	}
+	if mode != AnyMode {
+		return c.attach(ifindex, mode)
+	}
+	a, notNative := c.attach(ifindex, Native)
+	if notNative == nil || errors.As(notNative, new(*OccupiedError)) {
+		return a, notNative
+	}
+	a, err := c.attach(ifindex, Generic)
+	if err != nil {
+		return Attachment{}, errors.Join(notNative, err)
+	}
+	a.NotNative = notNative
+	return a, nil
+}
+
+var attachFlags = map[Mode]link.XDPAttachFlags{Native: link.XDPDriverMode, Generic: link.XDPGenericMode}
+
+// attach attaches in this mode only.
+func (c *Classifier) attach(ifindex int, mode Mode) (Attachment, error) {
+	flags, ok := attachFlags[mode]
+	if !ok {
+		return Attachment{}, fmt.Errorf("classifier: attach: mode %v", mode)
+	}
+	l, err := link.AttachXDP(link.XDPOptions{Program: c.objects.MsquicxdpClassify, Interface: ifindex, Flags: flags})
+	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
+		return Attachment{}, occupied(ifindex, err)
+	}
+	if err != nil {
+		return Attachment{}, kerr.New("bpf", fmt.Sprintf("BPF_LINK_CREATE, interface %d, %v", ifindex, mode), err, attachHint[kerr.Errno(err)])
+	}
+	c.link = l
+	return c.Attachment()
+}
+
+var attachHint = map[unix.Errno]string{
+	unix.EPERM:      "it needs the capability CAP_NET_ADMIN",
+	unix.EOPNOTSUPP: "the driver knows no XDP",
+	unix.ERANGE:     "the MTU is too large for the driver",
+	unix.ENOSPC:     "the device has too few queues for it: a veth needs as many receive queues as its peer has transmit queues",
+	unix.ENODEV:     "there is no such interface in this network namespace",
+}
+
+// ErrDetached is what [Classifier.Attachment] fails with when the classifier is on no
+// interface: not yet, or no more, since the device is gone or somebody has detached
+// its link by force.
+var ErrDetached = errors.New("the classifier is on no interface")
+
+// Attachment says where the classifier is. The interface is one of the network
+// namespace of the calling thread.
+func (c *Classifier) Attachment() (Attachment, error) {
+	if c.link == nil {
+		return Attachment{}, fmt.Errorf("classifier: %w", ErrDetached)
+	}
+	info, err := c.link.Info()
+	if err != nil {
+		return Attachment{}, fmt.Errorf("classifier: link: %w", err)
+	}
+	a := Attachment{Ifindex: int(info.XDP().Ifindex), Link: uint32(info.ID), Program: uint32(info.Program)}
+	if a.Ifindex == 0 {
+		return Attachment{}, fmt.Errorf("classifier: link %d: %w any more", a.Link, ErrDetached)
+	}
+	xdp, err := xdpOf(a.Ifindex)
+	if err != nil {
+		return Attachment{}, err
+	}
+	a.Mode = xdp.mode
+	return a, nil
+}
+
+// xdp is what is known of the XDP program of an interface.
+type xdp struct {
+	name    string // of the interface
+	program uint32
+	mode    Mode
+}
+
+// As the kernel numbers them in IFLA_XDP_ATTACHED.
+var attachedModes = map[uint32]Mode{1: Native, 2: Generic, 3: Offloaded}
+
+// xdpOf asks for the XDP program of an interface.
+func xdpOf(ifindex int) (xdp, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return xdp{}, kerr.New("socket", "AF_NETLINK, NETLINK_ROUTE", err, "")
+	}
+	defer h.Close()
+	l, err := h.LinkByIndex(ifindex)
+	if err != nil {
+		return xdp{}, kerr.New("RTM_GETLINK", fmt.Sprintf("interface %d", ifindex), err, "")
+	}
+	x := xdp{name: l.Attrs().Name}
+	if on := l.Attrs().Xdp; on != nil {
+		x.program, x.mode = on.ProgId, attachedModes[on.AttachMode]
+	}
+	return x, nil
+}

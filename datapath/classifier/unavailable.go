@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+
+package classifier
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// ErrUnavailable is what [Load] fails with, by errors.Is, where XDP cannot be had:
+// see [UnavailableError].
+var ErrUnavailable = errors.New("classification by XDP cannot be had")
+
+// UnavailableError says what XDP lacks. It is [ErrUnavailable].
+type UnavailableError struct {
+	Need string // what would have to be so
+	Err  error  // what the kernel refused
+}
+
+// Error implements error.
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("classification by an XDP program cannot be had: %v; it needs %s", e.Err, e.Need)
+}
+
+// Unwrap lets errors.Is compare with the errno.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// Is lets errors.Is compare with [ErrUnavailable].
+func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
+
+// refused tells a kernel that does not allow or does not know what was asked
+// from one that has run out of something.
+func refused(err error) error {
+	var rejected *ebpf.VerifierError
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return &UnavailableError{"the capabilities CAP_BPF and CAP_NET_ADMIN", err}
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &rejected):
+		return &UnavailableError{"Linux 5.18 or newer with CONFIG_BPF_SYSCALL and CONFIG_XDP_SOCKETS", err}
+	}
+	return fmt.Errorf("classifier: load: %w", err)
+}
