@@ -100,9 +100,9 @@ func (l *Lease) open(party rules.Party, o hold.Options) error {
 }
 
 func isRefused(err error) bool {
-	var refused *portres.Refused
-	var version *portres.VersionError
-	return errors.As(err, &refused) || errors.As(err, &version)
+	_, refused := errors.AsType[*portres.Refused](err)
+	_, version := errors.AsType[*portres.VersionError](err)
+	return refused || version
 }
 
 // claimPort makes the claim, where there is a place for it.
@@ -132,8 +132,8 @@ func judge(s rules.State, ask rules.Request) error {
 
 // inUse lets the rules word it when the kernel says that others have the port.
 func (l *Lease) inUse(err error) error {
-	var in *hold.InUse
-	if !errors.As(err, &in) || len(in.Holders) == 0 || in.Entered {
+	in, ok := errors.AsType[*hold.InUse](err)
+	if _, joining := errors.AsType[*joinError](err); !ok || joining || in.Entered || len(in.Holders) == 0 {
 		return err
 	}
 	refusal := judge(rules.State{Proto: in.Proto, Port: in.Addr.Port(), Holders: in.Holders}, rules.Request{Party: l.request.party(false)})

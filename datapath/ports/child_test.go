@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -224,7 +223,7 @@ func (r *room) start(name string, as who) *child {
 	r.must(err)
 	defer out.Close()
 	c := &child{r: r, name: name, cmd: exec.Command("/proc/self/exe"), orders: orders} // another user may not reach its path
-	c.cmd.Env = append(append(append(os.Environ(), r.env...), as.env...), childEnv+"="+name)
+	c.cmd.Env = append(append(append(os.Environ(), r.env...), as.env...), childEnv+"="+name, "GORACE=atexit_sleep_ms=0")
 	c.cmd.Dir = "/"
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs, out, os.Stderr
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: as.uid, Gid: as.uid, Groups: as.groups}}
@@ -345,5 +344,3 @@ func (c *child) resume() {
 	c.r.Helper()
 	c.r.must(c.cmd.Process.Signal(unix.SIGCONT))
 }
-
-var _ testing.TB = (*room)(nil)

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -88,7 +87,7 @@ func (c *client) send(id int) (all []sent) {
 	return all
 }
 
-// answers waits for the answer to a datagram. Answers to others are errors.
+// wantAnswer waits for the answer to a datagram, which must be the next to come.
 func (c *client) wantAnswer(s sent, name string) {
 	c.r.Helper()
 	want := name + " " + string(s.text)
@@ -142,5 +141,3 @@ func (c *client) wantNobody(ids ...int) {
 	}
 	c.wantSilence()
 }
-
-var _ = strings.Contains

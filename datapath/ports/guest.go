@@ -21,8 +21,13 @@ type guest struct {
 	patience time.Duration // for the next answer
 }
 
-// errNobody means that no process that shares the port is there.
-var errNobody = errors.New("no process that shares the port is there")
+var (
+	// errNobody means that no process that shares the port is there.
+	errNobody = errors.New("no process that shares the port is there")
+
+	// errSilent means that a process is there, or was a moment ago.
+	errSilent = errors.New("it does not answer: find out whether it is stopped")
+)
 
 // visit calls use with one member of a port after the other, until it succeeds or
 // the deadline has passed. It returns nil if it succeeds, else why each member
@@ -58,8 +63,8 @@ func visitOne(path string, patience time.Duration, use func(*guest) error) error
 		return errNobody
 	case errors.Is(err, unix.ENOENT):
 		return errNobody
-	case err != nil:
-		return err
+	case err != nil: // too many wait, say
+		return silent(err)
 	}
 	defer conn.Close()
 	member, err := peerOf(conn)
@@ -78,9 +83,6 @@ func (g *guest) ask(op uint16, count int) (a answer, fds []int, err error) {
 	q := question{Magic: magic, Version: version, Op: op, Count: uint32(count)}
 	if err = send(g.conn, q, nil); err == nil {
 		fds, err = receive(g.conn, &a)
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("it does not answer within %v: find out whether it is stopped", g.patience.Round(time.Millisecond))
 	}
 	if err == nil {
 		err = a.refusal()

@@ -160,5 +160,5 @@ func (e *joinError) Error() string {
 	return s
 }
 
-// Unwrap lets errors.Is compare with the errno.
-func (e *joinError) Unwrap() error { return unix.EADDRINUSE }
+// Unwrap lets errors.Is compare with the errno, first of all.
+func (e *joinError) Unwrap() []error { return append([]error{unix.EADDRINUSE}, e.failures...) }

@@ -106,7 +106,7 @@ func (r *room) dir() (dir *rundir.Dir) {
 	return dir
 }
 
-// brokers returns the names of all sockets in the state directory, those of dead
+// sockets returns the names of all sockets in the state directory, those of dead
 // processes too.
 func (r *room) sockets() (names []string) {
 	r.Helper()

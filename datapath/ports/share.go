@@ -59,8 +59,8 @@ func (l *Lease) shareOrAlone() error {
 }
 
 func isForWantOfSteering(err error) bool {
-	var refused *portres.Refused
-	return errors.As(err, &refused) && refused.Decision.Reason == rules.NoSteering
+	refused, ok := errors.AsType[*portres.Refused](err)
+	return ok && refused.Decision.Reason == rules.NoSteering
 }
 
 // share gets a CIBIR listener its part of a shared port: as the first, or beside
@@ -79,20 +79,19 @@ func (l *Lease) share() (err error) {
 	}
 	for start := time.Now(); ; time.Sleep(pause) {
 		there, err := l.claim.AtDoor(patience-time.Since(start), func() error { return l.comeIn(time.Since(start)) })
-		if there && err == nil || !l.mayPass(err, time.Since(start)) {
-			return err
+		if !there && err == nil {
+			return l.notLetIn()
 		}
-		if time.Since(start) > patience {
-			return l.notLetIn(err)
+		if err == nil || !mayPass(err, time.Since(start)) {
+			return err
 		}
 	}
 }
 
-// mayPass reports whether what keeps a newcomer out may be over soon.
-func (l *Lease) mayPass(err error, spent time.Duration) bool {
-	var join *joinError
-	var in *hold.InUse
-	return err == nil || errors.As(err, &join) || errors.As(err, &in) && spent < settling
+// mayPass reports whether what kept a newcomer out for so long may be over soon.
+func mayPass(err error, spent time.Duration) bool {
+	_, inUse := errors.AsType[*hold.InUse](err)
+	return errors.Is(err, errSilent) && spent < patience || inUse && spent < settling
 }
 
 // comeIn joins those who share the port, or opens it if there is nobody, at the
@@ -124,7 +123,7 @@ func (l *Lease) shareAnyPort() error {
 	}
 	there, err := l.claim.AtDoor(patience, l.establish)
 	if !there && err == nil {
-		err = l.notLetIn(nil)
+		err = l.notLetIn()
 	}
 	if err != nil {
 		l.vacate()

@@ -106,6 +106,14 @@ func send(conn *net.UnixConn, block any, fds []int) error {
 		rights = unix.UnixRights(fds...)
 	}
 	_, _, err := conn.WriteMsgUnix(encode(block), rights, nil)
+	return silent(err)
+}
+
+// silent words the errors of the connection.
+func silent(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%w (%w)", errSilent, err)
+	}
 	return err
 }
 
@@ -117,7 +125,7 @@ func receive(conn *net.UnixConn, block any) (fds []int, err error) {
 	rights := make([]byte, unix.CmsgSpace(maxFDs*4))
 	n, nr, flags, _, err := conn.ReadMsgUnix(buf, rights)
 	if err != nil {
-		return nil, err
+		return nil, silent(err)
 	}
 	fds = parseRights(rights[:nr])
 	switch {
