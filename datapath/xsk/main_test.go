@@ -118,10 +118,9 @@ const (
 // queue is one end of a wire, with a UMEM and its first socket.
 type queue struct {
 	*Socket
-	umem    *UMEM
-	fill    *SharedFill
-	done    *SharedCompletion
-	flights *Flights
+	umem *UMEM
+	fill *SharedFill
+	done *SharedCompletion
 }
 
 func newUMEM(t testing.TB) *UMEM {
@@ -151,17 +150,23 @@ func testConfig(end *netnstest.End) Config {
 // create makes the first socket of an end, with all RX chunks in FILL.
 func create(t testing.TB, end *netnstest.End, umem *UMEM) *queue {
 	t.Helper()
+	q := createEmpty(t, end, umem)
+	if n := q.fill.Push(rxAddresses()); n != rxChunks {
+		t.Fatalf("pushed %d of %d chunks", n, rxChunks)
+	}
+	return q
+}
+
+// createEmpty leaves FILL empty.
+func createEmpty(t testing.TB, end *netnstest.End, umem *UMEM) *queue {
+	t.Helper()
 	var s *Socket
 	end.NS.Do(t, func() (err error) {
 		s, err = Create(umem, ModeAny, testConfig(end))
 		return err
 	})
 	t.Cleanup(func() { s.Close() })
-	q := share(t, s, umem, make([]uint32, testChunks-rxChunks))
-	if n := q.fill.Push(rxAddresses()); n != rxChunks {
-		t.Fatalf("pushed %d of %d chunks", n, rxChunks)
-	}
-	return q
+	return share(t, s, umem, make([]uint32, testChunks-rxChunks))
 }
 
 // join makes one more socket of the same end.
@@ -173,7 +178,7 @@ func (q *queue) join(t testing.TB, end *netnstest.End) *queue {
 		return err
 	})
 	t.Cleanup(func() { s.Close() })
-	return share(t, s, q.umem, q.flights.words)
+	return share(t, s, q.umem, q.done.words)
 }
 
 func share(t testing.TB, s *Socket, umem *UMEM, flights []uint32) *queue {
@@ -183,10 +188,9 @@ func share(t testing.TB, s *Socket, umem *UMEM, flights []uint32) *queue {
 	if q.fill, err = NewSharedFill(s.Fill, umem.Chunk); err != nil {
 		t.Fatal(err)
 	}
-	if q.flights, err = NewFlights(flights, rxChunks, umem.Chunk); err != nil {
+	if q.done, err = NewSharedCompletion(s.Completion, flights, rxChunks, umem.Chunk); err != nil {
 		t.Fatal(err)
 	}
-	q.done = NewSharedCompletion(s.Completion, q.flights)
 	return q
 }
 

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+
+package xsk
+
+import (
+	"sync/atomic"
+	"testing"
+)
+
+const batch = 64
+
+// perPacket reports the time of a batch for each of its packets.
+func perPacket(b *testing.B) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/packet")
+}
+
+// BenchmarkReceiveTurn is what a member does with 64 packets, but to copy them out:
+// peek, check, give the chunks back, release. The kernel's part is to move two
+// indexes.
+func BenchmarkReceiveTurn(b *testing.B) {
+	rx, fill := newRing[Desc](b, 1024), newRing[uint64](b, 1024)
+	umem := &UMEM{Memory: make([]byte, 512*testChunk), Chunk: testChunk}
+	for i := range rx.size {
+		*rx.at(i) = Desc{Addr: uint64(i%512)*testChunk + Headroom, Len: 1294}
+	}
+	in, out := NewConsumer(rx), newSharedFill(b, fill)
+	descs, chunks := make([]Desc, batch), make([]uint64, batch)
+	for b.Loop() {
+		atomic.AddUint32(rx.producer, batch)
+		n := 0
+		for _, d := range descs[:in.Peek(descs)] {
+			if _, _, ok := umem.Packet(d); ok {
+				chunks[n] = d.Addr
+				n++
+			}
+		}
+		if out.Push(chunks[:n]) != batch {
+			b.Fatal("not all were pushed")
+		}
+		in.Release(batch)
+		atomic.StoreUint32(fill.consumer, atomic.LoadUint32(fill.producer))
+	}
+	perPacket(b)
+}
+
+// BenchmarkFillAlone is the FILL part of it with a ring of one's own, which is what
+// sharing costs.
+func BenchmarkFillAlone(b *testing.B) {
+	fill := newRing[uint64](b, 1024)
+	out := NewProducer(fill)
+	chunks := make([]uint64, batch)
+	for b.Loop() {
+		if out.Submit(chunks) != batch {
+			b.Fatal("not all were pushed")
+		}
+		atomic.StoreUint32(fill.consumer, atomic.LoadUint32(fill.producer))
+	}
+	perPacket(b)
+}
+
+func BenchmarkFillShared(b *testing.B) {
+	fill := newRing[uint64](b, 1024)
+	out := newSharedFill(b, fill)
+	chunks := make([]uint64, batch)
+	for b.Loop() {
+		if out.Push(chunks) != batch {
+			b.Fatal("not all were pushed")
+		}
+		atomic.StoreUint32(fill.consumer, atomic.LoadUint32(fill.producer))
+	}
+	perPacket(b)
+}
+
+// BenchmarkTransmitTurn is what a member does with 64 packets that are written
+// already: begin the flights, submit, reap.
+func BenchmarkTransmitTurn(b *testing.B) {
+	tx, completion := newRing[Desc](b, 1024), newRing[uint64](b, 1024)
+	done, err := NewSharedCompletion(completion, make([]uint32, batch), 0, testChunk)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range completion.size {
+		*completion.at(i) = uint64(i%batch) * testChunk
+	}
+	out := NewProducer(tx)
+	descs := make([]Desc, batch)
+	for b.Loop() {
+		for i := range descs {
+			done.Begin(uint32(i))
+		}
+		if out.Submit(descs) != batch {
+			b.Fatal("not all were submitted")
+		}
+		atomic.StoreUint32(tx.consumer, atomic.LoadUint32(tx.producer))
+		atomic.AddUint32(completion.producer, batch)
+		if done.Reap(batch) != batch {
+			b.Fatal("not all were reaped")
+		}
+	}
+	perPacket(b)
+}
+
+func newRing[E Entry](t testing.TB, size uint32) *Ring[E] {
+	t.Helper()
+	r, err := NewRing[E](size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func newSharedFill(t testing.TB, ring *Ring[uint64]) *SharedFill {
+	t.Helper()
+	f, err := NewSharedFill(ring, testChunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
