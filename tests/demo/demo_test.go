@@ -53,7 +53,8 @@ func checkRun(t *testing.T, o Options) {
 		if r.Name != want.name || r.Fate != want.fate {
 			t.Errorf("server %d is %q, which %s; want %+v", i, r.Name, r.Fate, want)
 		}
-		if r.Resets < want.resets || r.Negotiations != want.negotiations { // a late packet of a connection that is gone is reset too
+		// More resets: a late packet of a connection that is gone is reset too.
+		if r.Resets < want.resets || r.Negotiations != want.negotiations {
 			t.Errorf("server %q, which %s: %d stateless resets, %d version negotiations, want %d and %d",
 				r.Name, r.Fate, r.Resets, r.Negotiations, want.resets, want.negotiations)
 		}

@@ -38,7 +38,7 @@ func (s *show) refusals(ctx context.Context) error {
 	for reuse, who := range []string{"a foreign program", "a foreign program, with SO_REUSEPORT"} {
 		err := s.net.server.do(func() error { return bind(ctx, reuse) })
 		if !errors.Is(err, unix.EADDRINUSE) {
-			return fmt.Errorf("%s: binding the port returned %v", who, err)
+			return fmt.Errorf("%s: bind: %v, want %w", who, err, unix.EADDRINUSE)
 		}
 		s.summary.Refusals = append(s.summary.Refusals, Refusal{who, err.Error()})
 	}

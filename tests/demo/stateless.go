@@ -41,13 +41,14 @@ func (c *clients) checkUnreachable(ctx context.Context, f family, to spec) error
 			return err
 		}
 		if answer, err := ask(conn, question); !errors.Is(err, unix.ECONNREFUSED) {
-			return fmt.Errorf("a datagram for %s, which is not there, over %s: answered by %x, %v", to.name(), f.name, answer, err)
+			return fmt.Errorf("a datagram for %s, which is not there, over %s: answered by %x, %v",
+				to.name(), f.name, answer, err)
 		}
 		return nil
 	})
 }
 
-// lone runs f with a socket for lone datagrams.
+// lone lends a socket for lone datagrams to the server.
 func (c *clients) lone(ctx context.Context, f family, use func(net.Conn) error) (err error) {
 	var conn net.Conn
 	err = c.ns.do(func() (err error) {

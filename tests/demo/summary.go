@@ -94,7 +94,8 @@ func (s *Summary) Print(w io.Writer) {
 	printLine(w, "key updates", "%d begun by servers, %d by clients", s.RemoteKeyUpdates, s.LocalKeyUpdates)
 	printLine(w, "ECN", "validated on %d connections, %d marked packets", s.ECNCapable, s.ECNReceived)
 	o := &s.Outage
-	printLine(w, "one server dead", "for %.2f s, and %d of its connections reset afterwards", o.Elapsed.Seconds(), o.Resets)
+	printLine(w, "one server dead", "for %.2f s, and %d of its connections reset afterwards",
+		o.Elapsed.Seconds(), o.Resets)
 	printLine(w, "the other, meanwhile", "%d requests, all answered; %d datagrams dropped", o.Answered.Load(), o.Dropped)
 	fmt.Fprintf(w, "\nRefused on UDP port %d:\n", port)
 	for _, r := range s.Refusals {
@@ -116,7 +117,8 @@ func (s *Summary) printScenes(w io.Writer) {
 
 func (s *Scene) print(w io.Writer) {
 	seconds := s.Elapsed.Seconds()
-	fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%.2f\t\n", s.Name, s.Connections, mebi(s.Bytes), seconds, float64(s.Bytes)*8/1e9/seconds)
+	fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%.2f\t\n", s.Name, s.Connections,
+		mebi(s.Bytes), seconds, float64(s.Bytes)*8/1e9/seconds)
 }
 
 // printServers has a column for each life of a server.

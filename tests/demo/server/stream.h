@@ -6,7 +6,8 @@
  *   reply     "DEMO", name (12), pid (4), partition (4), length (8); then the same bytes again, as
  *             far as they have come in and were right; at the end the SHA-256 of what came in
  *
- * The name is that of options.h, padded with zeros. Numbers are big-endian. A request that is wrong in any byte has its stream reset.
+ * The name is that of options.h, padded with zeros; numbers are big-endian. A request that is wrong
+ * in any byte has its stream reset.
  */
 #ifndef DEMO_STREAM_H
 #define DEMO_STREAM_H
