@@ -20,7 +20,7 @@ type Refusal struct {
 
 // refusals has those ask for the port who may not have it.
 func (s *show) refusals(ctx context.Context) error {
-	s.say("a taken identifier, a server without one, and foreign programs ask for the port")
+	s.say("a taken identifier, none, and foreign programs are refused")
 	taken := s.servers[0].spec
 	for _, other := range []struct {
 		who  string
