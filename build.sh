@@ -27,7 +27,9 @@ test    Builds, and runs every test: go vet, gofmt, go test, go test -race, and 
         thread sanitizer. Arguments go to ctest, which comes last.
 EOF
     demo) cat <<'EOF' ;;
-demo    Shows the datapath at work, in network namespaces, and cleans up behind it. Needs root.
+demo    Two server processes share one UDP port, told apart by their CIBIR identifiers, on real QUIC: others
+        are refused with the reason, and one server is killed and started again while the other serves on.
+        In network namespaces that it makes and removes. Needs root.
 EOF
     bench) cat <<'EOF' ;;
 bench   Measures the datapath beside plain C in the same run, and prints the ratios; --json for programs.
