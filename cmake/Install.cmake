@@ -36,6 +36,7 @@ function(msquicxdp_install)
         string(REPLACE /usr/bin/ \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/\" unit \"\${unit}\")
         file(WRITE \"${CMAKE_CURRENT_BINARY_DIR}/msquicxdp-ports.service\" \"\${unit}\")")
     install(FILES "${CMAKE_CURRENT_BINARY_DIR}/msquicxdp-ports.service" DESTINATION lib/systemd/system)
+    install(DIRECTORY include/msquicxdp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
     install(FILES cmake/MsQuicDatapath.cmake cmake/layout_check.c DESTINATION "${hook_dir}")
     install(FILES include/abi/layout_asserts.h DESTINATION "${CMAKE_INSTALL_DATADIR}/msquicxdp/include/abi")
     install(FILES
