@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,8 @@ const (
 	visitTime = 2 * time.Second
 
 	// maxGuests bounds how many newcomers a member serves at once. One is at the
-	// door; others have given up, or do not keep to the protocol.
+	// door; others have given up, or do not keep to the protocol. One more takes the
+	// place of the first.
 	maxGuests = 16
 )
 
@@ -36,8 +38,9 @@ type broker struct {
 	accept *net.UnixListener
 	guests sync.WaitGroup
 
-	mu    sync.Mutex
-	conns map[*net.UnixConn]struct{} // nil once it is closed
+	mu     sync.Mutex
+	conns  []*net.UnixConn // of the guests, in the order in which they came
+	closed bool
 }
 
 // A handler answers one question of a process.
@@ -50,7 +53,7 @@ type handler func(peer, question) (grant, error)
 // is random: it is never used again.
 func startBroker(dir *rundir.Dir, port string, handle handler) (*broker, error) {
 	early := dir.ShortPath(port + "." + rand.Text())
-	b := &broker{path: early + brokerSuffix, conns: map[*net.UnixConn]struct{}{}}
+	b := &broker{path: early + brokerSuffix}
 	var err error
 	if b.accept, err = net.ListenUnix("unixpacket", &net.UnixAddr{Name: early, Net: "unixpacket"}); err != nil {
 		return nil, brokerError("bind", dir, err)
@@ -115,7 +118,6 @@ func removeBrokers(dir *rundir.Dir, port string) {
 
 // serve answers newcomers until close.
 func (b *broker) serve(handle handler) {
-	room := make(chan struct{}, maxGuests)
 	for {
 		conn, err := b.accept.AcceptUnix()
 		if errors.Is(err, net.ErrClosed) {
@@ -125,13 +127,11 @@ func (b *broker) serve(handle handler) {
 			time.Sleep(pause)
 			continue
 		}
-		room <- struct{}{}
 		b.guests.Go(func() {
 			if b.enter(conn) {
 				converse(conn, handle)
 			}
 			b.leave(conn)
-			<-room
 		})
 	}
 }
@@ -140,10 +140,14 @@ func (b *broker) serve(handle handler) {
 func (b *broker) enter(conn *net.UnixConn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.conns == nil {
+	if b.closed {
 		return false
 	}
-	b.conns[conn] = struct{}{}
+	if len(b.conns) == maxGuests {
+		b.conns[0].Close() // it leaves
+		b.conns = b.conns[1:]
+	}
+	b.conns = append(b.conns, conn)
 	return true
 }
 
@@ -151,7 +155,7 @@ func (b *broker) leave(conn *net.UnixConn) {
 	conn.Close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.conns, conn)
+	b.conns = slices.DeleteFunc(b.conns, func(c *net.UnixConn) bool { return c == conn })
 }
 
 // converse answers the questions of one newcomer.
@@ -184,10 +188,10 @@ func (b *broker) close() {
 	os.Remove(b.path)
 	b.accept.Close()
 	b.mu.Lock()
-	for conn := range b.conns {
+	b.closed = true
+	for _, conn := range b.conns {
 		conn.Close()
 	}
-	b.conns = nil
 	b.mu.Unlock()
 	b.guests.Wait()
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -140,4 +141,12 @@ func (c *client) wantNobody(ids ...int) {
 		c.send(id)
 	}
 	c.wantSilence()
+}
+
+// identifier returns the one of a datagram behind the name of who answers it.
+func identifier(answer string) int {
+	_, datagram, _ := strings.Cut(answer, " ")
+	id, _ := nine.Find([]byte(datagram))
+	b := id.Bytes()
+	return int(b[0])<<8 | int(b[1])
 }

@@ -63,8 +63,10 @@ func visitOne(path string, patience time.Duration, use func(*guest) error) error
 		return errNobody
 	case errors.Is(err, unix.ENOENT):
 		return errNobody
-	case err != nil: // too many wait, say
+	case errors.Is(err, unix.EAGAIN): // too many wait for it
 		return silent(err)
+	case err != nil:
+		return err
 	}
 	defer conn.Close()
 	member, err := peerOf(conn)

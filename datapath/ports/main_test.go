@@ -4,6 +4,7 @@ package ports
 
 import (
 	"errors"
+	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -36,6 +37,10 @@ const reservationsEnv = "MSQUICXDP_RESERVATIONS"
 func TestMain(m *testing.M) {
 	if name := os.Getenv(childEnv); name != "" {
 		os.Exit(childMain(name))
+	}
+	// Tests that wait for patience to end need no processor.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

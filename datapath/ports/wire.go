@@ -51,6 +51,9 @@ type answer struct {
 // errVersion is what two versions of this protocol say to each other.
 var errVersion = errors.New("it speaks another version of the protocol for joining: end it, or bring both programs to one version")
 
+// errRefused is a member's no.
+var errRefused = errors.New("it refuses")
+
 func newAnswer(g grant, refusal error) answer {
 	a := answer{Magic: magic, Version: version}
 	if g.owned {
@@ -76,7 +79,7 @@ func (a *answer) refusal() error {
 		}
 		return r
 	}, words)
-	return fmt.Errorf("it refuses: %s", words)
+	return fmt.Errorf("%w: %s", errRefused, words)
 }
 
 func encode(block any) []byte {

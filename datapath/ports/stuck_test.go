@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+
+package ports
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/portres/rules"
+)
+
+// What follows waits until patience ends, so all of it runs at once.
+
+// A member that is stopped costs a newcomer little where another answers.
+func TestMemberIsStopped(t *testing.T) {
+	t.Parallel()
+	r := newQuietRoom(t)
+	c := r.client()
+	var stopped []*child
+	for id := 1; id < 4; id++ {
+		child := r.start(strconv.Itoa(id), who{})
+		child.acquire(id)
+		stopped = append(stopped, child)
+	}
+	r.start("alive", who{}).acquire(4)
+	for _, child := range stopped {
+		child.stop()
+	}
+	start := time.Now()
+	r.start("new", who{}).acquire(5)
+	if spent := time.Since(start); spent > patience {
+		t.Errorf("to join took %v", spent)
+	}
+	c.wantNobody(1, 2, 3)
+	c.wantAt(4, "alive")
+	c.wantAt(5, "new")
+	for _, child := range stopped {
+		child.resume()
+	}
+	for range 3 * 2 { // what has waited for them
+		for _, fd := range []int{c.v4, c.v6} {
+			if got := c.receive(fd, limit); got == "" || got[:1] != strconv.Itoa(identifier(got)) {
+				t.Errorf("answered by %.10q", got)
+			}
+		}
+	}
+}
+
+// Where nobody else is, it keeps others out, but not for ever.
+func TestOnlyMemberIsStopped(t *testing.T) {
+	t.Parallel()
+	r := newQuietRoom(t)
+	c := r.client()
+	one, two, three := r.start("one", who{}), r.start("two", who{}), r.start("three", who{})
+	one.acquire(1)
+	one.stop()
+	three.tell(order{Do: "acquire", ID: 3})
+	start := time.Now()
+	two.wantRefused(order{ID: 2}, unix.EADDRINUSE, fmt.Sprintf("process %d: it does not answer", one.cmd.Process.Pid), "stopped")
+	if spent := time.Since(start); spent < patience || spent > 3*patience {
+		t.Errorf("refused after %v, want about %v", spent, patience)
+	}
+	if rep, err := three.hear(); err != nil || rep.Errno != int(unix.EADDRINUSE) {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	// It goes on while a newcomer waits.
+	two.tell(order{Do: "acquire", ID: 2})
+	one.resume()
+	if rep, err := two.hear(); err != nil || rep.Err != "" {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	c.wantAt(1, "one")
+	c.wantAt(2, "two")
+}
+
+// Whoever is stopped at the door keeps others from it, but not for ever. When it goes on, it gets what it wants, and so do they.
+func TestStoppedAtTheDoor(t *testing.T) {
+	t.Parallel()
+	for i, tier := range tiers[:2] {
+		for _, joins := range []bool{false, true} {
+			t.Run(fmt.Sprint(i, tier.Tier, " joins ", joins), func(t *testing.T) {
+				t.Parallel()
+				r := newQuietRoom(t)
+				c := r.client()
+				if joins {
+					r.start("first", tier.as).acquire(9)
+				}
+				one, two := r.start("one", tier.as), r.start("two", tier.as)
+				one.tell(order{Do: "acquire", ID: 1, StopAt: 1})
+				one.waitUntilStopped()
+				two.wantRefused(order{ID: 2}, unix.EADDRINUSE, "a process that opens it or joins it does not get done")
+				two.tell(order{Do: "acquire", ID: 2})
+				one.resume()
+				for _, child := range []*child{one, two} {
+					if rep, err := child.hear(); err != nil || rep.Err != "" || rep.Tier != tier.Tier {
+						t.Errorf("%s: %+v, %v", child.name, rep, err)
+					}
+				}
+				c.wantAt(1, "one")
+				c.wantAt(2, "two")
+				if joins {
+					c.wantAt(9, "first")
+				}
+			})
+		}
+	}
+}
+
+// A member is stopped while it binds a socket for a newcomer. Another one helps;
+// when it goes on, it does no harm.
+func TestStoppedWhileItBindsForAnother(t *testing.T) {
+	t.Parallel()
+	r := newQuietRoom(t)
+	c := r.client()
+	one, two := r.start("one", who{}), r.start("two", who{lacks: []uintptr{unix.CAP_CHOWN}})
+	one.acquire(1)
+	one.do(order{Do: "count", StopAt: 1})
+	two.tell(order{Do: "acquire", ID: 2})
+	one.waitUntilStopped()
+	r.start("three", who{}).tell(order{Do: "acquire", ID: 3}) // waits for two
+	one.resume()
+	if rep, err := two.hear(); err != nil || rep.Err != "" {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	c.wantAt(1, "one")
+	c.wantAt(2, "two")
+}
+
+// It dies there. The newcomer opens the port itself.
+func TestDiesWhileItBindsForAnother(t *testing.T) {
+	t.Parallel()
+	r := newQuietRoom(t)
+	c := r.client()
+	one, two := r.start("one", who{}), r.start("two", who{lacks: []uintptr{unix.CAP_CHOWN}})
+	one.acquire(1)
+	one.do(order{Do: "count", DieAt: 1})
+	if rep := two.acquire(2); rep.Tier != rules.Guarded {
+		t.Errorf("%+v", rep)
+	}
+	one.killed()
+	c.wantAt(2, "two")
+	c.wantNobody(1)
+}
+
+// Whoever dies at the door, at whichever of its sockets, leaves nothing that keeps
+// others out.
+func TestDiesAtTheDoor(t *testing.T) {
+	for i, tier := range tiers {
+		for _, joins := range []bool{false, true} {
+			t.Run(fmt.Sprint(i, tier.Tier, " joins ", joins), func(t *testing.T) {
+				r := newRoom(t)
+				c := r.client()
+				if joins {
+					r.start("first", tier.as).acquire(9)
+				}
+				two := r.start("two", tier.as)
+				for at := 1; ; at++ {
+					one := r.start("one", tier.as)
+					one.tell(order{Do: "acquire", ID: 1, DieAt: at})
+					two.acquire(2)
+					rep, err := one.hear()
+					if err == nil && rep.Err != "" {
+						t.Errorf("%+v", rep)
+					}
+					c.wantAt(2, "two")
+					if err == nil { // it has no such socket
+						c.wantAt(1, "one")
+						break
+					}
+					one.killed()
+					c.wantNobody(1)
+					two.do(order{Do: "release"})
+				}
+				if joins {
+					c.wantAt(9, "first")
+				}
+			})
+		}
+	}
+}
+
+// Processes come and go as they like, or are killed, all at the same time. Nobody
+// is refused, and whoever is there in the end gets what is its own.
+func TestStorm(t *testing.T) {
+	for i, tier := range tiers[:2] {
+		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
+			r := newRoom(t)
+			c := r.client()
+			children := make([]*child, 4)
+			for round := range 12 {
+				acquires := map[int]bool{}
+				for i := range children {
+					if children[i] == nil {
+						children[i] = r.start(strconv.Itoa(i+1), tier.as)
+					}
+					children[i].do(order{Do: "release"})
+					if children[i].tell(order{Do: "acquire", ID: i + 1}); (round+i)%3 != 0 {
+						acquires[i] = true
+					}
+				}
+				for i := range children { // those that are killed, after some of the others are done
+					if !acquires[i] {
+						time.Sleep(time.Duration(round) * time.Millisecond)
+						children[i].killed()
+						children[i] = nil
+					}
+				}
+				for i := range acquires {
+					rep, err := children[i].hear()
+					if err != nil || rep.Err != "" || rep.Tier != tier.Tier {
+						t.Errorf("%d: %+v, %v", i+1, rep, err)
+					}
+				}
+				for i, child := range children {
+					if acquires[i] {
+						c.wantAt(i+1, child.name)
+					} else {
+						c.wantNobody(i + 1)
+					}
+				}
+				for i := range acquires {
+					if n := children[i].do(order{Do: "count"}).Misrouted; n != 0 {
+						t.Errorf("%d got %d datagrams for others", i+1, n)
+					}
+				}
+			}
+		})
+	}
+}
