@@ -4,11 +4,11 @@
 /*
  * classifier.bpf.c - decides for each packet that an interface receives which datapath it is for.
  *
- * A packet for one of ours goes to its AF_XDP socket. Every other packet goes on to the kernel's network
- * stack as if the program were not there: nothing is ever dropped here, and nothing is changed.
+ * A packet for one of ours goes to its AF_XDP socket. Every other packet goes on to the network stack of the
+ * kernel, as if the program were not there: it drops nothing, and changes nothing.
  *
- * Package datapath/classifier loads it and writes the maps, from several processes at once. Another version
- * of this project may be in another process: what the maps mean is fixed by FORMAT_VERSION.
+ * Package datapath/classifier loads it and writes the maps, from several processes at once. Another version of
+ * this project may be in another process: what the maps mean is fixed by FORMAT_VERSION.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -20,7 +20,7 @@
 #include <bpf/bpf_helpers.h>
 
 struct datagram;
-static __always_inline int load(struct datagram *d, __u32 offset, void *to, __u32 length);
+static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u32 length);
 #define CIBIR_LOAD(packet, offset, to, length) load(packet, offset, to, length)
 #include "cibir.h"
 
@@ -29,6 +29,7 @@ static __always_inline int load(struct datagram *d, __u32 offset, void *to, __u3
 #define MAX_ADDRESSES 4096
 #define MAX_PORTS 65536
 #define MAX_IDENTIFIERS 16384
+#define RECENT_BITS 4
 
 enum format_magic {
     FORMAT_MAGIC = 0x5858514d, /* "MQXX" in memory */
@@ -41,13 +42,13 @@ enum format_version {
 
 /* Every packet is counted as exactly one of them. All but the first are passed on. */
 enum verdict {
-    REDIRECTED,
-    NOT_IP,    /* by its ethertype */
-    TAGGED,    /* with a VLAN, which the kernel knows */
-    MALFORMED, /* its lengths contradict each other, or the headers are not together */
-    FRAGMENT,  /* of an IP packet */
-    EXTENSION, /* has IPv6 extension headers */
-    NOT_UDP,
+    REDIRECTED,         /* or, until then, nothing speaks against it */
+    NOT_IP,             /* by its ethertype */
+    TAGGED,             /* with a VLAN, which the kernel knows */
+    MALFORMED,          /* its lengths contradict each other, or the headers are not in one piece */
+    FRAGMENT,           /* of an IP packet */
+    EXTENSION,          /* has IPv6 extension headers */
+    NOT_UDP,            /* by its IP header */
     NO_PORT,            /* its port is nobody's here */
     NOT_LOCAL,          /* is for an address of somebody else */
     TOO_LONG,           /* for the frames of the sockets */
@@ -60,9 +61,10 @@ enum verdict {
 };
 
 enum port_kind {
-    PORT_EXCLUSIVE = 1, /* its datagrams are all for one slot */
-    PORT_SHARED = 2,    /* the identifier says whose a datagram is */
-};
+    PORT_FREE,
+    PORT_EXCLUSIVE,        /* its datagrams are all for one slot */
+    PORT_SHARED,           /* the identifier says whose a datagram is */
+} __attribute__((packed)); /* one byte */
 
 /* Frozen when the classifier is made. */
 struct configuration {
@@ -71,31 +73,31 @@ struct configuration {
     __u32 longest; /* packet that a socket can take, in bytes with its Ethernet header */
 };
 
+/* In the order of the wire. That of IPv4 is written ::ffff:192.0.2.1. */
 struct address {
-    __u8 bytes[16]; /* that of IPv4 as IPv6 writes it, ::ffff:192.0.2.1 */
-} __attribute__((aligned(8)));
-
-struct port_key {
-    __u8 protocol;
-    __u8 pad;
-    __be16 number;
+    __u64 halves[2];
 };
 
-/* For each CPU, of which all say the same, but for the count. */
+struct recent {
+    struct address address;
+    __u64 generation; /* of the addresses when it was found */
+};
+
+/* Of UDP. It is read, and written, at once. */
 struct port {
     enum port_kind kind;
-    __u32 slot;                     /* of an exclusive one */
     struct cibir_encoding encoding; /* of a shared one */
-    __u8 pad[5];
-    __u64 redirected; /* of an exclusive one */
-};
+    __u32 slot;                     /* of an exclusive one */
+} __attribute__((aligned(8)));
 
 struct identifier_key {
-    struct cibir_id id;
-    struct port_key port;
-    __u32 pad;
-};
+    __u8 bytes[CIBIR_MAX_ID]; /* zero beyond the length */
+    __u8 length;
+    __u8 protocol;
+    __be16 port;
+} __attribute__((aligned(8)));
 
+/* For each CPU, of which all name the same slot. */
 struct identifier {
     __u32 slot;
     __u32 pad;
@@ -106,6 +108,14 @@ struct queue {
     __u32 paused;
 };
 
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __uint(map_flags, BPF_F_RDONLY_PROG);
+    __type(key, __u32);
+    __type(value, struct configuration);
+} config SEC(".maps");
+
 /* Of this host: what is for others is forwarded, or for a container. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -115,11 +125,28 @@ struct {
     __type(value, __u8);
 } addresses SEC(".maps");
 
+/* Another number after each change of the addresses. */
 struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} generation SEC(".maps");
+
+/* What was found in addresses lately, by bits of the address: to look there costs a quarter of a whole packet. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1 << RECENT_BITS);
+    __type(key, __u32);
+    __type(value, struct recent);
+} recent SEC(".maps");
+
+/* An array, which is far quicker than a hash. Processes map it, to compare and swap. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, MAX_PORTS);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct port_key);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
     __type(value, struct port);
 } ports SEC(".maps");
 
@@ -146,14 +173,6 @@ struct {
     __type(value, struct queue);
 } queues SEC(".maps");
 
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __uint(map_flags, BPF_F_RDONLY_PROG);
-    __type(key, __u32);
-    __type(value, struct configuration);
-} config SEC(".maps");
-
 /* Verdict v of queue q is at q * VERDICTS + v. The last row is that of all queues beyond. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -170,72 +189,107 @@ struct {
     __type(value, __u64);
 } redirected SEC(".maps");
 
-/* What is to know of a packet that has a UDP datagram. */
+/*
+ * A UDP datagram in a packet. What is as wide as a register keeps its bounds, for the verifier, when the compiler
+ * puts it on the stack.
+ */
 struct datagram {
     struct xdp_md *packet;
-    __u64
-        payload; /* where it begins in the packet; as wide as a register, which is what the verifier
-                      knows bounds of */
-    __u64 length; /* of the payload */
-    struct port_key port;
-    struct address destination;
+    __u64 payload;    /* where it begins in the packet */
+    __u64 length;     /* of the payload */
+    __u64 identifier; /* where it begins in the packet */
+    __u64 end;        /* of the IP packet */
+    __be16 port;
 };
 
-/* Copies what is at this offset of the payload. Says otherwise when it is not all there. */
-static __always_inline int load(struct datagram *d, __u32 offset, void *to, __u32 length)
+static __always_inline void *begin_of(struct xdp_md *packet)
 {
-    void *at = (void *)(long)d->packet->data + d->payload + offset;
-    void *end = (void *)(long)d->packet->data_end;
+    return (void *)(long)packet->data;
+}
+
+/* The end of the first piece, which is the only one that can be read directly. */
+static __always_inline void *end_of(struct xdp_md *packet)
+{
+    return (void *)(long)packet->data_end;
+}
+
+/* Whether a packet has as many bytes, in all its pieces. */
+static __always_inline int has(struct xdp_md *packet, __u64 bytes)
+{
+    return begin_of(packet) + bytes <= end_of(packet) || bytes <= bpf_xdp_get_buff_len(packet);
+}
+
+/* Reads a byte of the payload, or learns where the identifier is: make_key reads it. */
+static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u32 length)
+{
+    __u8 *at = begin_of(d->packet) + d->payload + offset;
 
     if (offset + length > d->length)
         return -1;
-    CIBIR_FORGET(
-        at); /* or it would compute at + 1 from the beginning, which tells the verifier nothing */
-    if (__builtin_constant_p(length) && length == 1 && at + 1 <= end) {
-        *(__u8 *)to = *(__u8 *)at;
+    if (!__builtin_constant_p(length)) {
+        d->identifier = d->payload + offset;
         return 0;
     }
-    return bpf_xdp_load_bytes(d->packet, d->payload + offset, to, length) != 0;
+    CIBIR_FORGET(
+        at); /* or it would compute at + 1 anew, from which the verifier learns nothing of at */
+    if ((void *)(at + 1) > end_of(d->packet))
+        return bpf_xdp_load_bytes(d->packet, d->payload + offset, to, 1) != 0;
+    *(__u8 *)to = *at;
+    return 0;
 }
 
-/* Whether a packet has as many bytes. They may be in several pieces, of which only the first can be seen. */
-static __always_inline int has(struct xdp_md *packet, __u32 bytes)
+/*
+ * Makes the key of the identifier, which has n bytes. It writes whole words: the processor is slow to read as one
+ * what has been written in parts.
+ */
+static __always_inline int make_key(struct datagram *d, __u64 n, struct identifier_key *key)
 {
-    void *data = (void *)(long)packet->data, *end = (void *)(long)packet->data_end;
+    typedef __u64 __attribute__((may_alias)) word;
+    word *at = begin_of(d->packet) + d->identifier, *words = (word *)key;
 
-    return data + bytes <= end || bytes <= bpf_xdp_get_buff_len(packet);
+    words[0] = words[1] = 0;
+    words[2] = (n | IPPROTO_UDP << 8 | (__u32)d->port << 16) << 32;
+    CIBIR_FORGET(at);
+    if (n <= 8 && (void *)(at + 1) <= end_of(d->packet)) {
+        words[0] = *at & ~0ULL >> (64 - 8 * n);
+        return 0;
+    }
+    CIBIR_FORGET(n);
+    if (n < 1 || n > CIBIR_MAX_ID)
+        return -1;
+    return bpf_xdp_load_bytes(d->packet, d->identifier, key->bytes, n);
 }
 
 /* Reads the UDP header, which begins at this offset. `length` is that of all that follows the IP header. */
-static __always_inline enum verdict parse_udp(struct datagram *d, __u32 offset, __u32 length)
+static __always_inline enum verdict parse_udp(struct datagram *d, __u64 offset, __u32 length)
 {
-    void *end = (void *)(long)d->packet->data_end;
-    struct udphdr *udp = (void *)(long)d->packet->data + offset;
+    struct udphdr *udp = begin_of(d->packet) + offset;
     __u32 claimed;
 
-    if ((void *)(udp + 1) > end)
+    if ((void *)(udp + 1) > end_of(d->packet))
         return MALFORMED;
     claimed = bpf_ntohs(udp->len);
-    if (claimed < sizeof(*udp) || claimed > length)
-        return MALFORMED;
-    if (!has(d->packet, offset + length))
+    if (claimed < sizeof(*udp) || claimed > length || !has(d->packet, offset + length))
         return MALFORMED;
     d->payload = offset + sizeof(*udp);
     d->length = claimed - sizeof(*udp);
-    d->port.protocol = IPPROTO_UDP;
-    d->port.number = udp->dest;
+    d->end = offset + length;
+    d->port = udp->dest;
     return REDIRECTED;
 }
 
-#define IP_FRAGMENT 0x3fff /* more of them, or where it begins */
+#define IP_FRAGMENT 0x3fff /* that more follow, or where this one begins */
 
-static __always_inline enum verdict parse_ipv4(struct datagram *d)
+/* How an address of IPv4 is written: the first four bytes of the second half; the first half is zero. */
+#define MAPPED ((__u64)bpf_htonl(0xffff))
+#define MAPPED_BYTES 0xffffffffULL
+
+static __always_inline enum verdict parse_ipv4(struct datagram *d, struct address *to)
 {
-    void *end = (void *)(long)d->packet->data_end;
-    struct iphdr *ip = (void *)(long)d->packet->data + ETH_HLEN;
+    struct iphdr *ip = begin_of(d->packet) + ETH_HLEN;
     __u32 header, total;
 
-    if ((void *)(ip + 1) > end)
+    if ((void *)(ip + 1) > end_of(d->packet))
         return MALFORMED;
     header = ip->ihl * 4;
     total = bpf_ntohs(ip->tot_len);
@@ -245,12 +299,12 @@ static __always_inline enum verdict parse_ipv4(struct datagram *d)
         return NOT_UDP;
     if (ip->frag_off & bpf_htons(IP_FRAGMENT))
         return FRAGMENT;
-    *(__u64 *)&d->destination.bytes[0] = 0;
-    *(__u32 *)&d->destination.bytes[8] = bpf_htonl(0xffff);
-    *(__u32 *)&d->destination.bytes[12] = ip->daddr;
+    to->halves[0] = 0;
+    to->halves[1] = (__u64)ip->daddr << 32 | MAPPED;
     return parse_udp(d, ETH_HLEN + header, total - header);
 }
 
+/* Of a packet whose IPv6 header is followed by this one. */
 static __always_inline enum verdict other_than_udp(__u8 header)
 {
     switch (header) {
@@ -264,107 +318,149 @@ static __always_inline enum verdict other_than_udp(__u8 header)
     }
 }
 
-static __always_inline enum verdict parse_ipv6(struct datagram *d)
+static __always_inline enum verdict parse_ipv6(struct datagram *d, struct address *to)
 {
-    void *end = (void *)(long)d->packet->data_end;
-    struct ipv6hdr *ip = (void *)(long)d->packet->data + ETH_HLEN;
+    struct ipv6hdr *ip = begin_of(d->packet) + ETH_HLEN;
 
-    if ((void *)(ip + 1) > end || ip->version != 6)
+    if ((void *)(ip + 1) > end_of(d->packet) || ip->version != 6)
         return MALFORMED;
     if (ip->nexthdr != IPPROTO_UDP)
         return other_than_udp(ip->nexthdr);
-    __builtin_memcpy(&d->destination, &ip->daddr, sizeof(d->destination));
+    __builtin_memcpy(to, &ip->daddr, sizeof(*to));
+    if (to->halves[0] == 0 && (to->halves[1] & MAPPED_BYTES) == MAPPED)
+        return NOT_LOCAL; /* is not one of IPv4, though written alike */
     return parse_udp(d, ETH_HLEN + sizeof(*ip), bpf_ntohs(ip->payload_len));
 }
 
-/* Finds the UDP datagram in a packet: REDIRECTED when there is one. */
-static __always_inline enum verdict parse(struct datagram *d)
+/* Finds the datagram in a packet, and whom it is for. */
+static __always_inline enum verdict parse(struct datagram *d, struct address *to)
 {
-    void *end = (void *)(long)d->packet->data_end;
-    struct ethhdr *ethernet = (void *)(long)d->packet->data;
+    struct ethhdr *ethernet = begin_of(d->packet);
 
-    if ((void *)(ethernet + 1) > end)
+    if ((void *)(ethernet + 1) > end_of(d->packet))
         return MALFORMED;
     switch (ethernet->h_proto) {
-    case bpf_htons(ETH_P_IP): return parse_ipv4(d);
-    case bpf_htons(ETH_P_IPV6): return parse_ipv6(d);
+    case bpf_htons(ETH_P_IP): return parse_ipv4(d, to);
+    case bpf_htons(ETH_P_IPV6): return parse_ipv6(d, to);
     case bpf_htons(ETH_P_8021Q):
     case bpf_htons(ETH_P_8021AD): return TAGGED;
     default: return NOT_IP;
     }
 }
 
-/* Whose a datagram of a shared port is. */
-static __always_inline enum verdict find_member(
-    struct datagram *d, struct port *port, struct identifier **member)
+/* Reads the rule of a port. */
+static __always_inline struct port rule_of(__be16 number)
 {
-    struct identifier_key key = {};
-    struct cibir_encoding encoding = port->encoding;
+    __u32 index = bpf_ntohs(number);
+    const struct port *found = bpf_map_lookup_elem(&ports, &index);
+    union {
+        __u64 word;
+        struct port port;
+    } rule = {0};
 
-    switch (cibir_find(d, d->length, &encoding, &key.id)) {
+    if (found)
+        rule.word = *(const volatile __u64 *)found;
+    return rule.port;
+}
+
+/* Whether this host has an address. */
+static __always_inline int is_local(struct address *a)
+{
+    __u32 zero = 0,
+          place = (a->halves[0] ^ a->halves[1]) * 0x9e3779b97f4a7c15 >> (64 - RECENT_BITS);
+    volatile __u64 *current = bpf_map_lookup_elem(&generation, &zero);
+    struct recent *r = bpf_map_lookup_elem(&recent, &place);
+    __u64 before;
+
+    if (!current || !r)
+        return 0;
+    before =
+        *current; /* whoever removes the address after it is found below changes this afterwards */
+    if (r->generation == before && r->address.halves[0] == a->halves[0] &&
+        r->address.halves[1] == a->halves[1])
+        return 1;
+    if (!bpf_map_lookup_elem(&addresses, a))
+        return 0;
+    r->address = *a;
+    r->generation = before;
+    return 1;
+}
+
+/* Whether a packet that ends there is longer than a socket can take. */
+static __always_inline int is_too_long(__u64 end)
+{
+    __u32 zero = 0;
+    struct configuration *c = bpf_map_lookup_elem(&config, &zero);
+
+    return !c || end > c->longest;
+}
+
+/* Finds whose a datagram of a shared port is. */
+static __always_inline enum verdict find_member(
+    struct datagram *d, struct cibir_encoding *encoding, struct identifier **member)
+{
+    struct identifier_key key;
+    struct cibir_id unread;
+
+    switch (cibir_find(d, d->length, encoding, &unread)) {
     case CIBIR_FOUND: break;
     case CIBIR_TOO_SHORT: return TOO_SHORT;
     default: return NO_IDENTIFIER;
     }
-    key.port = d->port;
+    if (make_key(d, encoding->length, &key))
+        return TOO_SHORT;
     *member = bpf_map_lookup_elem(&identifiers, &key);
     return *member ? REDIRECTED : UNKNOWN_IDENTIFIER;
 }
 
 /* Gives a packet to the socket of a slot. */
-static __always_inline enum verdict redirect(struct datagram *d, __u32 slot, __u64 *count)
+static __always_inline enum verdict redirect(struct xdp_md *packet, __u32 slot)
 {
-    __u32 queue = d->packet->rx_queue_index;
+    __u32 queue = packet->rx_queue_index;
     struct queue *state = bpf_map_lookup_elem(&queues, &queue);
-    __u64 *total;
+    __u64 *count = bpf_map_lookup_elem(&redirected, &slot);
 
-    if (!state || slot >= MAX_SLOTS)
+    if (!state || !count)
         return NO_SOCKET;
     if (state->paused)
         return PAUSED;
     if (bpf_redirect_map(&sockets, slot * MAX_QUEUES + queue, XDP_PASS) != XDP_REDIRECT)
         return NO_SOCKET;
     ++*count;
-    total = bpf_map_lookup_elem(&redirected, &slot);
-    if (total)
-        ++*total;
     return REDIRECTED;
-}
-
-static __always_inline int is_too_long(struct datagram *d)
-{
-    __u32 zero = 0;
-    struct configuration *c = bpf_map_lookup_elem(&config, &zero);
-
-    return !c || d->payload + d->length > c->longest;
 }
 
 static __always_inline enum verdict judge(struct xdp_md *packet)
 {
     struct datagram d = {.packet = packet};
-    enum verdict v = parse(&d);
     struct identifier *member;
-    struct port *port;
+    struct address to;
+    struct port port;
+    enum verdict v;
 
+    v = parse(&d, &to);
     if (v)
         return v;
-    port = bpf_map_lookup_elem(&ports, &d.port);
-    if (!port)
+    port = rule_of(d.port);
+    if (port.kind == PORT_FREE)
         return NO_PORT;
-    if (!bpf_map_lookup_elem(&addresses, &d.destination))
+    if (!is_local(&to))
         return NOT_LOCAL;
-    if (is_too_long(&d))
+    if (is_too_long(d.end))
         return TOO_LONG;
-    if (port->kind == PORT_EXCLUSIVE)
-        return redirect(&d, port->slot, &port->redirected);
-    v = find_member(&d, port, &member);
-    return v ? v : redirect(&d, member->slot, &member->redirected);
+    if (port.kind == PORT_EXCLUSIVE)
+        return redirect(packet, port.slot);
+    v = find_member(&d, &port.encoding, &member);
+    if (v)
+        return v;
+    v = redirect(packet, member->slot);
+    if (v == REDIRECTED)
+        ++member->redirected;
+    return v;
 }
 
-SEC("xdp.frags")
-int msquicxdp_classify(struct xdp_md *packet)
+static __always_inline void count(struct xdp_md *packet, enum verdict v)
 {
-    enum verdict v = judge(packet);
     __u32 queue = packet->rx_queue_index, index;
     __u64 *counter;
 
@@ -374,6 +470,14 @@ int msquicxdp_classify(struct xdp_md *packet)
     counter = bpf_map_lookup_elem(&verdicts, &index);
     if (counter)
         ++*counter;
+}
+
+SEC("xdp.frags")
+int msquicxdp_classify(struct xdp_md *packet)
+{
+    enum verdict v = judge(packet);
+
+    count(packet, v);
     return v == REDIRECTED ? XDP_REDIRECT : XDP_PASS;
 }
 

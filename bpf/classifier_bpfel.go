@@ -16,8 +16,8 @@ import (
 )
 
 type ClassifierAddress struct {
-	_     structs.HostLayout
-	Bytes [16]uint8
+	_      structs.HostLayout
+	Halves [2]uint64
 }
 
 type ClassifierConfiguration struct {
@@ -47,41 +47,29 @@ type ClassifierIdentifier struct {
 }
 
 type ClassifierIdentifierKey struct {
-	_  structs.HostLayout
-	Id struct {
-		_      structs.HostLayout
-		Length uint8
-		Bytes  [20]uint8
-		Pad    [3]uint8
-	}
-	Port ClassifierPortKey
-	Pad  uint32
+	_        structs.HostLayout
+	Bytes    [20]uint8
+	Length   uint8
+	Protocol uint8
+	Port     uint16
 }
 
 type ClassifierPort struct {
 	_        structs.HostLayout
 	Kind     ClassifierPortKind
-	Slot     uint32
 	Encoding struct {
 		_                 structs.HostLayout
 		Length            uint8
 		SourceOffset      uint8
 		DestinationOffset uint8
 	}
-	Pad        [5]uint8
-	Redirected uint64
+	Slot uint32
 }
 
-type ClassifierPortKey struct {
-	_        structs.HostLayout
-	Protocol uint8
-	Pad      uint8
-	Number   uint16
-}
-
-type ClassifierPortKind uint32
+type ClassifierPortKind uint8
 
 const (
+	ClassifierPortKindPORT_FREE      ClassifierPortKind = 0
 	ClassifierPortKindPORT_EXCLUSIVE ClassifierPortKind = 1
 	ClassifierPortKindPORT_SHARED    ClassifierPortKind = 2
 )
@@ -89,6 +77,12 @@ const (
 type ClassifierQueue struct {
 	_      structs.HostLayout
 	Paused uint32
+}
+
+type ClassifierRecent struct {
+	_          structs.HostLayout
+	Address    ClassifierAddress
+	Generation uint64
 }
 
 type ClassifierVerdict uint32
@@ -118,9 +112,11 @@ const (
 const (
 	ClassifierMapAddresses          = "addresses"
 	ClassifierMapConfig             = "config"
+	ClassifierMapGeneration         = "generation"
 	ClassifierMapIdentifiers        = "identifiers"
 	ClassifierMapPorts              = "ports"
 	ClassifierMapQueues             = "queues"
+	ClassifierMapRecent             = "recent"
 	ClassifierMapRedirected         = "redirected"
 	ClassifierMapSockets            = "sockets"
 	ClassifierMapVerdicts           = "verdicts"
@@ -178,9 +174,11 @@ type ClassifierProgramSpecs struct {
 type ClassifierMapSpecs struct {
 	Addresses   *ebpf.MapSpec `ebpf:"addresses"`
 	Config      *ebpf.MapSpec `ebpf:"config"`
+	Generation  *ebpf.MapSpec `ebpf:"generation"`
 	Identifiers *ebpf.MapSpec `ebpf:"identifiers"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Queues      *ebpf.MapSpec `ebpf:"queues"`
+	Recent      *ebpf.MapSpec `ebpf:"recent"`
 	Redirected  *ebpf.MapSpec `ebpf:"redirected"`
 	Sockets     *ebpf.MapSpec `ebpf:"sockets"`
 	Verdicts    *ebpf.MapSpec `ebpf:"verdicts"`
@@ -214,9 +212,11 @@ func (o *ClassifierObjects) Close() error {
 type ClassifierMaps struct {
 	Addresses   *ebpf.Map `ebpf:"addresses"`
 	Config      *ebpf.Map `ebpf:"config"`
+	Generation  *ebpf.Map `ebpf:"generation"`
 	Identifiers *ebpf.Map `ebpf:"identifiers"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Queues      *ebpf.Map `ebpf:"queues"`
+	Recent      *ebpf.Map `ebpf:"recent"`
 	Redirected  *ebpf.Map `ebpf:"redirected"`
 	Sockets     *ebpf.Map `ebpf:"sockets"`
 	Verdicts    *ebpf.Map `ebpf:"verdicts"`
@@ -226,9 +226,11 @@ func (m *ClassifierMaps) Close() error {
 	return _ClassifierClose(
 		m.Addresses,
 		m.Config,
+		m.Generation,
 		m.Identifiers,
 		m.Ports,
 		m.Queues,
+		m.Recent,
 		m.Redirected,
 		m.Sockets,
 		m.Verdicts,

@@ -3,6 +3,8 @@
 package classifier
 
 import (
+	"encoding/binary"
+	"math/rand/v2"
 	"net/netip"
 
 	"github.com/msquicxdp/msquicxdp/bpf"
@@ -10,14 +12,17 @@ import (
 
 // SetAddresses says which addresses this host has: packets for others go to the
 // kernel. It changes what differs, and adds before it removes. An address of IPv4 and
-// its IPv6-mapped form are the same, and zones do not matter.
+// its IPv6-mapped form are the same, and zones do not matter. Addresses by which no
+// packet may come from a wire, such as those of loopback, are left out.
 //
 // Every process that has the classifier open may say so, each time it learns of a
-// change.
+// change: the last one to learn of it has the last word.
 func (c *Classifier) SetAddresses(addresses []netip.Addr) error {
 	want := make(map[bpf.ClassifierAddress]bool, len(addresses))
 	for _, a := range addresses {
-		want[bpf.ClassifierAddress{Bytes: a.As16()}] = true
+		if a = a.Unmap(); a.IsGlobalUnicast() || a.IsLinkLocalUnicast() {
+			want[addressKey(a)] = true
+		}
 	}
 	have, err := c.addresses()
 	if err != nil {
@@ -37,14 +42,35 @@ func (c *Classifier) SetAddresses(addresses []netip.Addr) error {
 			}
 		}
 	}
-	return nil
+	// Also when nothing differs: somebody may have died between the two.
+	return c.renew()
 }
 
 func addressName(a bpf.ClassifierAddress) string {
 	return "address " + addressOf(a).String()
 }
 
-func addressOf(a bpf.ClassifierAddress) netip.Addr { return netip.AddrFrom16(a.Bytes).Unmap() }
+// addressKey is an address as the maps have it.
+func addressKey(a netip.Addr) (k bpf.ClassifierAddress) {
+	b := a.As16()
+	for i := range k.Halves {
+		k.Halves[i] = binary.NativeEndian.Uint64(b[8*i:])
+	}
+	return k
+}
+
+func addressOf(k bpf.ClassifierAddress) netip.Addr {
+	var b [16]byte
+	for i, half := range k.Halves {
+		binary.NativeEndian.PutUint64(b[8*i:], half)
+	}
+	return netip.AddrFrom16(b).Unmap()
+}
+
+// renew lets no CPU rely any more on what it has found out before.
+func (c *Classifier) renew() error {
+	return failed("BPF_MAP_UPDATE_ELEM", "generation", c.objects.Generation.Put(uint32(0), rand.Uint64()))
+}
 
 func (c *Classifier) addresses() (map[bpf.ClassifierAddress]bool, error) {
 	have := map[bpf.ClassifierAddress]bool{}

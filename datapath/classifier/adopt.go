@@ -15,9 +15,9 @@ import (
 )
 
 // FDs are the descriptors of a classifier, in the order in which processes hand them
-// over: the link, the program, and the maps addresses, ports, identifiers, sockets,
-// queues, config, verdicts and redirected.
-type FDs [10]int
+// over: the link, the program, and the maps addresses, generation, recent, ports,
+// identifiers, sockets, queues, config, verdicts and redirected.
+type FDs [12]int
 
 const ( // indexes in FDs; the maps follow
 	linkFD = iota
@@ -36,6 +36,8 @@ func (c *Classifier) parts() []part {
 	maps := &c.objects.ClassifierMaps
 	return []part{
 		{bpf.ClassifierMapAddresses, &maps.Addresses},
+		{bpf.ClassifierMapGeneration, &maps.Generation},
+		{bpf.ClassifierMapRecent, &maps.Recent},
 		{bpf.ClassifierMapPorts, &maps.Ports},
 		{bpf.ClassifierMapIdentifiers, &maps.Identifiers},
 		{bpf.ClassifierMapSockets, &maps.Sockets},
@@ -238,5 +240,5 @@ func (c *Classifier) readConfiguration() error {
 			"all who share an interface must run versions that agree", configuration.Version, bpf.ClassifierFormatVersionFORMAT_VERSION)
 	}
 	c.longest = configuration.Longest
-	return nil
+	return c.mapPorts()
 }

@@ -31,6 +31,7 @@ type Classifier struct {
 	link    link.Link // nil until it is attached
 	cpus    int       // for each of which there is a copy of some values
 	longest uint32
+	ports   []byte // the map of that name, as memory
 }
 
 // Options are what cannot be changed later.
@@ -78,7 +79,13 @@ func (c *Classifier) load() (err error) {
 	}); err != nil {
 		return err
 	}
-	return c.objects.Config.Freeze()
+	if err := c.objects.Config.Freeze(); err != nil {
+		return err
+	}
+	if err := c.renew(); err != nil {
+		return err
+	}
+	return c.mapPorts()
 }
 
 // LongestPacket is what [Options] said when the classifier was made.
@@ -87,7 +94,7 @@ func (c *Classifier) LongestPacket() int { return int(c.longest) }
 // Close gives the descriptors back. The program leaves the interface with the last
 // process that has it open.
 func (c *Classifier) Close() error {
-	err := c.objects.Close()
+	err := errors.Join(c.unmapPorts(), c.objects.Close())
 	if c.link != nil {
 		err = errors.Join(c.link.Close(), err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/bpf"
 	"github.com/msquicxdp/msquicxdp/cibir"
@@ -14,9 +15,8 @@ import (
 
 // identifierKey is an identifier of a port as the maps have it.
 func identifierKey(port uint16, id cibir.ID) bpf.ClassifierIdentifierKey {
-	k := bpf.ClassifierIdentifierKey{Port: portKey(port)}
-	k.Id.Length = uint8(id.Len())
-	copy(k.Id.Bytes[:], id.Bytes())
+	k := bpf.ClassifierIdentifierKey{Length: uint8(id.Len()), Protocol: unix.IPPROTO_UDP, Port: swap(port)}
+	copy(k.Bytes[:], id.Bytes())
 	return k
 }
 
@@ -97,8 +97,8 @@ type Identifier struct {
 // Identifiers lists the identifiers, in no order.
 func (c *Classifier) Identifiers() (list []Identifier, err error) {
 	err = each(c, c.objects.Identifiers, func(k bpf.ClassifierIdentifierKey, values []bpf.ClassifierIdentifier) {
-		i := Identifier{Port: swap(k.Port.Number), Slot: values[0].Slot}
-		i.ID, _ = cibir.NewID(k.Id.Bytes[:min(k.Id.Length, cibir.MaxIDLength)])
+		i := Identifier{Port: swap(k.Port), Slot: values[0].Slot}
+		i.ID, _ = cibir.NewID(k.Bytes[:min(k.Length, cibir.MaxIDLength)])
 		for _, v := range values {
 			i.Redirected += v.Redirected
 		}

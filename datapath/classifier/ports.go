@@ -4,14 +4,15 @@ package classifier
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"sync/atomic"
+	"unsafe"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/bpf"
 	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
 // Rule says whose the datagrams for a port are. It is comparable.
@@ -42,31 +43,48 @@ func (r Rule) check() error {
 	return checkSlot(r.Slot)
 }
 
-func (r Rule) value() bpf.ClassifierPort {
+// word is the rule as the map has it: struct port of the program, read at once.
+func (r Rule) word() uint64 {
 	if !r.Shared {
-		return bpf.ClassifierPort{Kind: bpf.ClassifierPortKindPORT_EXCLUSIVE, Slot: r.Slot}
+		return uint64(bpf.ClassifierPortKindPORT_EXCLUSIVE) | uint64(r.Slot)<<32
 	}
-	v := bpf.ClassifierPort{Kind: bpf.ClassifierPortKindPORT_SHARED}
-	v.Encoding.Length = r.Encoding.Length
-	v.Encoding.SourceOffset = r.Encoding.SourceOffset
-	v.Encoding.DestinationOffset = r.Encoding.DestinationOffset
-	return v
+	return uint64(bpf.ClassifierPortKindPORT_SHARED) |
+		uint64(r.Encoding.Length)<<8 | uint64(r.Encoding.SourceOffset)<<16 | uint64(r.Encoding.DestinationOffset)<<24
 }
 
-func ruleOf(v bpf.ClassifierPort) Rule {
-	if v.Kind == bpf.ClassifierPortKindPORT_EXCLUSIVE {
-		return Exclusive(v.Slot)
+// ruleOf is the rule that a word other than 0 stands for.
+func ruleOf(word uint64) Rule {
+	if bpf.ClassifierPortKind(word) == bpf.ClassifierPortKindPORT_EXCLUSIVE {
+		return Exclusive(uint32(word >> 32))
 	}
-	return Shared(cibir.Encoding{
-		Length:            v.Encoding.Length,
-		SourceOffset:      v.Encoding.SourceOffset,
-		DestinationOffset: v.Encoding.DestinationOffset,
-	})
+	return Shared(cibir.Encoding{Length: uint8(word >> 8), SourceOffset: uint8(word >> 16), DestinationOffset: uint8(word >> 24)})
 }
 
-// portKey is a UDP port as the maps have it.
-func portKey(port uint16) bpf.ClassifierPortKey {
-	return bpf.ClassifierPortKey{Protocol: unix.IPPROTO_UDP, Number: swap(port)}
+// mapPorts makes the rules of all ports memory of this process, where they can be
+// compared and swapped.
+func (c *Classifier) mapPorts() (err error) {
+	c.ports, err = unix.Mmap(c.objects.Ports.FD(), 0, 8*MaxPorts, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return kerr.New("mmap", "the map ports", err, "")
+}
+
+func (c *Classifier) unmapPorts() error {
+	if c.ports == nil {
+		return nil
+	}
+	mapped := c.ports
+	c.ports = nil
+	return kerr.New("munmap", "the map ports", unix.Munmap(mapped), "")
+}
+
+// port is the word of a port, and an error when the classifier is closed.
+//
+// Safety: the kernel maps whole pages, so that each word is aligned, and has one for
+// every number of a port. [Classifier.Close], which unmaps them, comes last.
+func (c *Classifier) port(number uint16) (*atomic.Uint64, error) {
+	if c.ports == nil {
+		return nil, failed("mmap", portName(number), unix.EBADF)
+	}
+	return (*atomic.Uint64)(unsafe.Pointer(&c.ports[8*int(number)])), nil
 }
 
 // swap turns a number of this host into one of the network, and back.
@@ -82,37 +100,30 @@ func portName(port uint16) string { return fmt.Sprintf("port %d", port) }
 // one already; to put the same again changes nothing, so that each of those who
 // share a port can put its rule.
 func (c *Classifier) PutPort(port uint16, r Rule) error {
-	for {
-		err := c.putPort(port, r, ebpf.UpdateNoExist)
-		if !errors.Is(err, ebpf.ErrKeyExist) {
-			return err
-		}
-		held, found, err := c.rule(port)
-		if err != nil {
-			return err
-		}
-		if found && held == r {
-			return nil
-		}
-		if found {
-			return &TakenError{portName(port), held.String()}
-		}
-		// It has been deleted in between.
+	word, err := c.change(port, r)
+	if err != nil {
+		return err
 	}
+	for !word.CompareAndSwap(0, r.word()) {
+		switch held := word.Load(); held {
+		case 0: // deleted in between
+		case r.word():
+			return nil
+		default:
+			return &TakenError{portName(port), ruleOf(held).String()}
+		}
+	}
+	return nil
 }
 
 // TakePort gives a UDP port a rule, whatever rule it has. It is for whoever holds the
 // claim of the port, and finds what a dead owner has left.
 func (c *Classifier) TakePort(port uint16, r Rule) error {
-	return c.putPort(port, r, ebpf.UpdateAny)
-}
-
-func (c *Classifier) putPort(port uint16, r Rule, flags ebpf.MapUpdateFlags) error {
-	if err := r.check(); err != nil {
-		return err
+	word, err := c.change(port, r)
+	if err == nil {
+		word.Store(r.word())
 	}
-	err := c.objects.Ports.Update(portKey(port), everywhere(c, r.value()), flags)
-	return failed("BPF_MAP_UPDATE_ELEM", portName(port), err)
+	return err
 }
 
 // DeletePort takes the rule away from a UDP port, if it is this one: somebody else
@@ -120,41 +131,37 @@ func (c *Classifier) putPort(port uint16, r Rule, flags ebpf.MapUpdateFlags) err
 // last of them to delete its rule, or for nobody, since without identifiers it
 // leaves the port to the kernel, too.
 func (c *Classifier) DeletePort(port uint16, r Rule) error {
-	held, found, err := c.rule(port)
-	if err != nil || !found || held != r {
-		return err
+	word, err := c.change(port, r)
+	if err == nil {
+		word.CompareAndSwap(r.word(), 0)
 	}
-	return deleted(portName(port), c.objects.Ports.Delete(portKey(port)))
+	return err
 }
 
-// rule reads the rule of a port.
-func (c *Classifier) rule(port uint16) (r Rule, found bool, err error) {
-	var values []bpf.ClassifierPort
-	err = c.objects.Ports.Lookup(portKey(port), &values)
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return Rule{}, false, nil
+// change checks the arguments of a change to the rule of a port.
+func (c *Classifier) change(port uint16, r Rule) (*atomic.Uint64, error) {
+	if err := r.check(); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return Rule{}, false, failed("BPF_MAP_LOOKUP_ELEM", portName(port), err)
-	}
-	return ruleOf(values[0]), true, nil
+	return c.port(port)
 }
 
 // Port is a port with a rule.
 type Port struct {
-	Number     uint16
-	Rule       Rule
-	Redirected uint64 // to its slot, when it is exclusive
+	Number uint16
+	Rule   Rule
 }
 
-// Ports lists the ports, in no order.
+// Ports lists the ports in order.
 func (c *Classifier) Ports() (list []Port, err error) {
-	err = each(c, c.objects.Ports, func(k bpf.ClassifierPortKey, values []bpf.ClassifierPort) {
-		p := Port{Number: swap(k.Number), Rule: ruleOf(values[0])}
-		for _, v := range values {
-			p.Redirected += v.Redirected
+	for number := range MaxPorts {
+		word, err := c.port(uint16(number))
+		if err != nil {
+			return nil, err
 		}
-		list = append(list, p)
-	})
-	return list, err
+		if held := word.Load(); held != 0 {
+			list = append(list, Port{uint16(number), ruleOf(held)})
+		}
+	}
+	return list, nil
 }
