@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// visitTime is how long one newcomer is served.
-	visitTime = 2 * time.Second
+	// serveTime is how long one newcomer is served.
+	serveTime = 2 * time.Second
 
 	// maxGuests bounds how many newcomers a member serves at once. One is at the
 	// door; others have given up, or do not keep to the protocol. One more takes the
@@ -160,7 +160,7 @@ func (b *broker) leave(conn *net.UnixConn) {
 
 // converse answers the questions of one newcomer.
 func converse(conn *net.UnixConn, handle handler) {
-	_ = conn.SetDeadline(time.Now().Add(visitTime))
+	_ = conn.SetDeadline(time.Now().Add(serveTime))
 	p, err := peerOf(conn)
 	for err == nil {
 		var q question

@@ -15,6 +15,9 @@ import (
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
+// visitTime bounds how long a newcomer goes round, for others want to the door, too.
+const visitTime = time.Second / 2
+
 // guest is a newcomer's side of a joining: a connection to one member.
 type guest struct {
 	conn     *net.UnixConn
@@ -29,27 +32,27 @@ var (
 	errSilent = errors.New("it does not answer: find out whether it is stopped")
 )
 
-// visit calls use with one member of a port after the other, until it succeeds or
-// the deadline has passed. It returns nil if it succeeds, else why each member
-// failed: an empty list where there is none.
-func visit(dir *rundir.Dir, port string, patience time.Duration, deadline time.Time, use func(*guest) error) (failures []error) {
+// visit calls use with one member of a port after the other, until it succeeds,
+// and returns nil then. Else it returns why each of them failed: an empty list
+// where there is none. If many do not answer, it does not ask all.
+func visit(dir *rundir.Dir, port string, patience time.Duration, use func(*guest) error) (failures []error) {
 	failures = []error{}
 	names, err := brokers(dir, port)
 	if err != nil {
 		return []error{err}
 	}
 	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	start := time.Now()
 	for _, name := range names {
-		patience = min(patience, max(time.Until(deadline), hint))
+		if time.Since(start) > visitTime {
+			break
+		}
 		err := visitOne(dir.ShortPath(name), patience, use)
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, errNobody) {
 			failures = append(failures, err)
-		}
-		if time.Now().After(deadline) {
-			break
 		}
 	}
 	return failures

@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	// hint is how long a member has for its first answer, at the first attempt: one
-	// that is stopped should not cost much where others answer.
-	hint = 50 * time.Millisecond
+	// A member has a tenth of the time that the newcomer has spent for its first
+	// answer, and at least so much: one that is stopped should not cost much where
+	// others answer.
+	leastPatience = 50 * time.Millisecond
 
 	// bindPatience is how long a member has to bind sockets.
 	bindPatience = time.Second
@@ -29,7 +30,7 @@ const (
 // join gets from a member what all members have, and our sockets, at the door.
 // The error is errNobody where there is no member, else a joinError.
 func (l *Lease) join(spent time.Duration) error {
-	failures := visit(l.state, l.name(), max(hint, spent), time.Now().Add(patience-spent), l.joinBy)
+	failures := visit(l.state, l.name(), max(spent/10, leastPatience), l.joinBy)
 	switch {
 	case failures == nil:
 		return nil

@@ -77,14 +77,16 @@ func (l *Lease) share() (err error) {
 	if err := l.claimPort(l.request.Addr.Port(), l.request.party(true)); err != nil {
 		return err
 	}
+	last := l.notLetIn() // why it failed when it was at the door last
 	for start := time.Now(); ; time.Sleep(pause) {
 		there, err := l.claim.AtDoor(patience-time.Since(start), func() error { return l.comeIn(time.Since(start)) })
 		if !there && err == nil {
-			return l.notLetIn()
+			return last
 		}
 		if err == nil || !mayPass(err, time.Since(start)) {
 			return err
 		}
+		last = err
 	}
 }
 
