@@ -163,7 +163,8 @@ static void tell_fallbacks(const CXPLAT_UDP_CONFIG *config, const MqxOpen *reque
         bool alone = config->CibirIdLength != 0;
         mqx_log(
             alone ? MSQUICXDP_LEVEL_WARNING : MSQUICXDP_LEVEL_INFO, "%s: %s",
-            alone ? "the CIBIR listener serves its port alone" : "the claim on the port is the kernel's only",
+            alone ? "the CIBIR listener serves its port alone"
+                  : "the claim on the port is the kernel's only",
             request->Reason);
     }
 }
