@@ -28,7 +28,7 @@ func nothing(peer, question) (grant, error) { return grant{}, nil }
 
 // What a process that has died leaves is removed by whoever finds it.
 func TestDeadBrokers(t *testing.T) {
-	r := newRoom(t)
+	r := enterRoom(t)
 	dir := r.dir()
 	alive := r.broker(dir, nothing)
 	dead := dir.ShortPath("udp-4433.DEAD.join")
@@ -82,7 +82,7 @@ func TestOpenerRemovesDeadBrokers(t *testing.T) {
 }
 
 func TestCloseCutsConversationsOff(t *testing.T) {
-	r := newRoom(t)
+	r := enterRoom(t)
 	dir := r.dir()
 	inside, leave := make(chan struct{}), make(chan struct{})
 	b := r.broker(dir, func(peer, question) (grant, error) {
@@ -141,7 +141,7 @@ func TestMemberAtItsLimitOfDescriptors(t *testing.T) {
 
 // A broker that cannot be had is an error, and leaves nothing.
 func TestBrokerCannotBeHad(t *testing.T) {
-	r := newRoom(t)
+	r := enterRoom(t)
 	dir := r.dir()
 	r.must(os.RemoveAll(dir.Path()))
 	if b, err := startBroker(dir, "udp-4433", nothing); err == nil {

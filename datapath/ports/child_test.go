@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -144,8 +145,10 @@ func (s *server) newSocket() (int, error) {
 	defer s.mu.Unlock()
 	s.stopAt--
 	s.dieAt--
-	if s.stopAt == 0 {
-		unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	if s.stopAt == 0 { // this thread, before anything else
+		runtime.LockOSThread()
+		unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGSTOP)
+		runtime.UnlockOSThread()
 	}
 	if s.dieAt == 0 {
 		unix.Kill(unix.Getpid(), unix.SIGKILL)

@@ -5,6 +5,7 @@ package ports
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -54,47 +55,22 @@ func short(e cibir.Encoding, id cibir.ID) []byte {
 
 func filler(n uint8) []byte { return bytes.Repeat([]byte{0xdd}, int(n)) }
 
-// sent is a datagram that waits for its answer.
-type sent struct {
-	fd   int
-	what string
-	text []byte
-}
-
 // send sends a datagram of every kind with an identifier: with long and short
-// header, over IPv4 and IPv6. Each has a number of its own.
-func (c *client) send(id int) (all []sent) {
+// header, over IPv4 and IPv6. It returns them; each has a number of its own.
+func (c *client) send(id int) (all []string) {
 	c.r.Helper()
-	for header, datagram := range map[string][]byte{"long": long(nine, idOf(id)), "short": short(nine, idOf(id))} {
-		for _, to := range []struct {
-			family string
-			fd     int
-			addr   unix.Sockaddr
-		}{
-			{"v4", c.v4, &unix.SockaddrInet4{Port: number, Addr: [4]byte{127, 0, 0, 1}}},
-			{"v6", c.v6, &unix.SockaddrInet6{Port: number, Addr: [16]byte{15: 1}}},
+	for _, datagram := range [][]byte{long(nine, idOf(id)), short(nine, idOf(id))} {
+		for fd, to := range map[int]unix.Sockaddr{
+			c.v4: &unix.SockaddrInet4{Port: number, Addr: [4]byte{127, 0, 0, 1}},
+			c.v6: &unix.SockaddrInet6{Port: number, Addr: [16]byte{15: 1}},
 		} {
 			c.serial++
 			text := fmt.Appendf(slices.Clone(datagram), "#%d", c.serial)
-			err := unix.Sendto(to.fd, text, 0, to.addr)
-			if err != nil && err != unix.ECONNREFUSED { // of an earlier one
-				c.r.Fatal(err)
-			}
-			if err == nil {
-				all = append(all, sent{to.fd, fmt.Sprintf("identifier %d, %s header over %s", id, header, to.family), text})
-			}
+			c.r.must(unix.Sendto(fd, text, 0, to))
+			all = append(all, string(text))
 		}
 	}
 	return all
-}
-
-// wantAnswer waits for the answer to a datagram, which must be the next to come.
-func (c *client) wantAnswer(s sent, name string) {
-	c.r.Helper()
-	want := name + " " + string(s.text)
-	if got := c.receive(s.fd, limit); got != want {
-		c.r.Errorf("%s: answered by %.20q, want %s", s.what, got, name)
-	}
 }
 
 // wantSilence fails if something has come to the client.
@@ -124,11 +100,25 @@ func (c *client) receive(fd int, patience time.Duration) string {
 }
 
 // wantAt fails unless all datagrams with an identifier are answered by a child,
-// once.
+// each once.
 func (c *client) wantAt(id int, name string) {
 	c.r.Helper()
-	for _, s := range c.send(id) {
-		c.wantAnswer(s, name)
+	due := map[string]bool{}
+	for _, datagram := range c.send(id) {
+		due[name+" "+datagram] = true
+	}
+	for deadline := time.Now().Add(limit); len(due) != 0 && time.Now().Before(deadline); {
+		unix.Poll([]unix.PollFd{{Fd: int32(c.v4), Events: unix.POLLIN}, {Fd: int32(c.v6), Events: unix.POLLIN}}, 100)
+		for _, fd := range []int{c.v4, c.v6} {
+			if got := c.receive(fd, 0); got != "" && !due[got] {
+				c.r.Errorf("identifier %d: answered by %.40q, want %s", id, got, name)
+			} else {
+				delete(due, got)
+			}
+		}
+	}
+	if len(due) != 0 {
+		c.r.Errorf("identifier %d: not answered by %s: %.40q", id, name, slices.Collect(maps.Keys(due)))
 	}
 	c.wantSilence()
 }

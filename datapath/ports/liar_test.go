@@ -101,8 +101,7 @@ type truth struct {
 }
 
 func newTruth(t *testing.T) *truth {
-	r := newRoom(t)
-	r.enter(t)
+	r := enterRoom(t)
 	h := &truth{room: r}
 	r.ns.Do(t, func() (err error) {
 		if h.group, err = steering.Create(nine); err != nil {

@@ -54,27 +54,32 @@ type room struct {
 	env  []string // of the processes in it
 }
 
-// newRoom also checks that the test leaks no descriptor.
-func newRoom(t testing.TB) *room {
+// newRoom is for tests in which other processes do what matters. They run beside
+// each other.
+func newRoom(t *testing.T) *room {
+	t.Helper()
+	t.Parallel()
+	return emptyRoom(t)
+}
+
+// enterRoom is for tests in which this process does it. The test must leak no
+// descriptor.
+func enterRoom(t testing.TB) *room {
 	t.Helper()
 	netnstest.CheckFDs(t)
-	return newQuietRoom(t)
-}
-
-// newQuietRoom is for tests that run beside others.
-func newQuietRoom(t testing.TB) *room {
-	t.Helper()
-	r := &room{TB: t, ns: netnstest.New(t), base: filepath.Join(rundirtest.TempDir(t), "state")}
-	r.env = []string{rundir.Env + "=" + r.base, reservationsEnv + "=" + r.base + ".reservations"}
-	return r
-}
-
-// enter makes the environment of this process that of the room's processes.
-func (r *room) enter(t *testing.T) {
+	r := emptyRoom(t)
 	for _, assignment := range r.env {
 		name, value, _ := strings.Cut(assignment, "=")
 		t.Setenv(name, value)
 	}
+	return r
+}
+
+func emptyRoom(t testing.TB) *room {
+	t.Helper()
+	r := &room{TB: t, ns: netnstest.New(t), base: filepath.Join(rundirtest.TempDir(t), "state")}
+	r.env = []string{rundir.Env + "=" + r.base, reservationsEnv + "=" + r.base + ".reservations"}
+	return r
 }
 
 func (r *room) must(err error) {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestPeer(t *testing.T) {
-	r := newRoom(t)
+	r := enterRoom(t)
 	var many []int
 	for gid := range 300 {
 		many = append(many, 70000+gid)

@@ -26,6 +26,7 @@ var tiers = []struct {
 // Processes come, die and come back. Each identifier is always served by the
 // process that has it, and by no other.
 func TestProcessesShareAPort(t *testing.T) {
+	t.Parallel()
 	for i, tier := range tiers {
 		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
 			r := newRoom(t)
@@ -143,6 +144,7 @@ func TestSharedPortRefuses(t *testing.T) {
 
 // All at once: everybody gets in, and everything goes where it belongs.
 func TestAtTheSameInstant(t *testing.T) {
+	t.Parallel()
 	for i, tier := range tiers {
 		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
 			r := newRoom(t)

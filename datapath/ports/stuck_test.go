@@ -17,8 +17,7 @@ import (
 
 // A member that is stopped costs a newcomer little where another answers.
 func TestMemberIsStopped(t *testing.T) {
-	t.Parallel()
-	r := newQuietRoom(t)
+	r := newRoom(t)
 	c := r.client()
 	var stopped []*child
 	for id := 1; id < 4; id++ {
@@ -52,8 +51,7 @@ func TestMemberIsStopped(t *testing.T) {
 
 // Where nobody else is, it keeps others out, but not for ever.
 func TestOnlyMemberIsStopped(t *testing.T) {
-	t.Parallel()
-	r := newQuietRoom(t)
+	r := newRoom(t)
 	c := r.client()
 	one, two, three := r.start("one", who{}), r.start("two", who{}), r.start("three", who{})
 	one.acquire(1)
@@ -83,8 +81,7 @@ func TestStoppedAtTheDoor(t *testing.T) {
 	for i, tier := range tiers[:2] {
 		for _, joins := range []bool{false, true} {
 			t.Run(fmt.Sprint(i, tier.Tier, " joins ", joins), func(t *testing.T) {
-				t.Parallel()
-				r := newQuietRoom(t)
+				r := newRoom(t)
 				c := r.client()
 				if joins {
 					r.start("first", tier.as).acquire(9)
@@ -113,8 +110,7 @@ func TestStoppedAtTheDoor(t *testing.T) {
 // A member is stopped while it binds a socket for a newcomer. Another one helps;
 // when it goes on, it does no harm.
 func TestStoppedWhileItBindsForAnother(t *testing.T) {
-	t.Parallel()
-	r := newQuietRoom(t)
+	r := newRoom(t)
 	c := r.client()
 	one, two := r.start("one", who{}), r.start("two", who{lacks: []uintptr{unix.CAP_CHOWN}})
 	one.acquire(1)
@@ -132,8 +128,7 @@ func TestStoppedWhileItBindsForAnother(t *testing.T) {
 
 // It dies there. The newcomer opens the port itself.
 func TestDiesWhileItBindsForAnother(t *testing.T) {
-	t.Parallel()
-	r := newQuietRoom(t)
+	r := newRoom(t)
 	c := r.client()
 	one, two := r.start("one", who{}), r.start("two", who{lacks: []uintptr{unix.CAP_CHOWN}})
 	one.acquire(1)
@@ -149,6 +144,7 @@ func TestDiesWhileItBindsForAnother(t *testing.T) {
 // Whoever dies at the door, at whichever of its sockets, leaves nothing that keeps
 // others out.
 func TestDiesAtTheDoor(t *testing.T) {
+	t.Parallel()
 	for i, tier := range tiers {
 		for _, joins := range []bool{false, true} {
 			t.Run(fmt.Sprint(i, tier.Tier, " joins ", joins), func(t *testing.T) {
@@ -186,6 +182,7 @@ func TestDiesAtTheDoor(t *testing.T) {
 // Processes come and go as they like, or are killed, all at the same time. Nobody
 // is refused, and whoever is there in the end gets what is its own.
 func TestStorm(t *testing.T) {
+	t.Parallel()
 	for i, tier := range tiers[:2] {
 		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
 			r := newRoom(t)
