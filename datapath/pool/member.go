@@ -4,32 +4,304 @@ package pool
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
-// Member is one datapath's place in a network namespace.
-type Member struct{}
+// Member is one datapath's place in a network namespace: a slot, and a connection to
+// every other member.
+//
+// Its methods may be called by several goroutines; Close comes last.
+type Member struct {
+	dir    *rundir.Dir
+	kernel Kernel
+	file   *rundir.File // xdp, which has the locks of slot and version
+	slot   uint32
+	accept *listener
+	work   sync.WaitGroup
 
-var errNotYet = errors.New("pool: not yet")
+	// joining orders Join, Leave and Close of this member.
+	joining sync.Mutex
+
+	// reviewing belongs to who looks at pools as a whole: to recover, to count, to end.
+	reviewing sync.Mutex
+	wakeups   chan time.Time // of room one: that a review is due, since when
+	done      chan struct{}  // closed by Close
+
+	events journal
+
+	mu       sync.Mutex // for a moment: what follows
+	closed   bool
+	peers    map[*peer]struct{}
+	programs map[int]*program
+	queues   map[topic]*Queue
+}
 
 // Open takes a slot in the network namespace of dir, and connects to all other
 // members. dir stays the caller's and open until Close.
-func Open(dir *rundir.Dir, kernel Kernel) (*Member, error) { return nil, errNotYet }
+//
+// Errors: [VersionError], [FullError] when there is no slot, [SilentError] when
+// another process has stopped while it opened, [rundir.UnavailableError].
+func Open(dir *rundir.Dir, kernel Kernel) (*Member, error) {
+	file, err := enter(dir, "xdp")
+	if err != nil {
+		return nil, err
+	}
+	m := &Member{
+		dir: dir, kernel: kernel, file: file,
+		wakeups:  make(chan time.Time, 1),
+		done:     make(chan struct{}),
+		peers:    map[*peer]struct{}{},
+		programs: map[int]*program{},
+		queues:   map[topic]*Queue{},
+	}
+	if err := m.open(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return m, nil
+}
+
+// open runs at the door, so that of any two members the second connects to the first.
+func (m *Member) open() error {
+	if err := claimVersion(m.file); err != nil {
+		return err
+	}
+	var err error
+	if m.slot, err = claimSlot(m.file); err != nil {
+		return err
+	}
+	if m.accept, err = listen(m.dir, m.slot); err != nil {
+		return err
+	}
+	peers, err := connectAll(m.dir)
+	if err != nil {
+		m.accept.close()
+		return err
+	}
+	m.work.Go(m.receiveNewcomers)
+	m.work.Go(m.review)
+	for _, p := range peers {
+		if p.is(m.slot) { // ourselves; a dead predecessor would have refused
+			p.conn.Close()
+			continue
+		}
+		if err := p.tell(message{Kind: hello, Slot: m.slot}, nil); err == nil {
+			m.enter(p)
+		}
+	}
+	return leave(m.file)
+}
+
+// claimVersion makes sure that all members speak one version.
+func claimVersion(f *rundir.File) error {
+	for _, others := range [][2]int64{{versionAt, version}, {versionAt + version + 1, versions - version - 1}} {
+		lock, held, err := f.Held(others[0], others[1], true)
+		if err != nil {
+			return err
+		}
+		if held {
+			return &VersionError{Ours: version, Theirs: int(max(lock.Start, versionAt) - versionAt)}
+		}
+	}
+	_, err := f.TryShare(versionAt+version, 1)
+	return err
+}
+
+// claimSlot takes the first slot that nobody has.
+func claimSlot(f *rundir.File) (uint32, error) {
+	for slot := range int64(MaxSlots) {
+		if ok, err := f.TryLock(slotAt+slot, 1); ok || err != nil {
+			return uint32(slot), err
+		}
+	}
+	return 0, &FullError{What: "the network namespace", Most: MaxSlots}
+}
 
 // Slot returns the number by which the XDP programs know the member. It belongs to
 // nobody else until Close.
-func (m *Member) Slot() uint32 { return 0 }
+func (m *Member) Slot() uint32 { return m.slot }
 
-// Join makes the pool of a queue, or joins the one that is there. It returns when
-// the member's socket is in the XDP program of the interface.
-func (m *Member) Join(ifindex, queue int, o Options) (*Queue, error) { return nil, errNotYet }
+// receiveNewcomers lets others connect until the member is closed.
+func (m *Member) receiveNewcomers() {
+	for {
+		conn, err := m.accept.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // too many open files, say
+			time.Sleep(acceptInterval)
+			continue
+		}
+		m.work.Go(func() { m.welcome(conn) })
+	}
+}
 
-// Audit counts the chunks of a pool in which the member is.
-func (m *Member) Audit(ifindex, queue int) (Census, error) { return Census{}, errNotYet }
+const acceptInterval = 10 * time.Millisecond
 
-// Events returns the latest events, oldest first.
-func (m *Member) Events() []Event { return nil }
+// welcome waits until a newcomer has said who it is.
+func (m *Member) welcome(conn *net.UnixConn) {
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	first, fds, err := receive(conn)
+	closeAll(fds)
+	if err != nil || first.Kind != hello {
+		conn.Close()
+		return
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	m.enter(newPeer(conn, first.Slot))
+}
+
+// enter begins to listen to a peer.
+func (m *Member) enter(p *peer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		p.conn.Close()
+		return
+	}
+	m.peers[p] = struct{}{}
+	m.events.add(Event{Kind: Came, Peer: p.Peer})
+	m.work.Go(func() { m.listenTo(p) })
+}
+
+// listenTo handles what a peer sends, until it is gone.
+func (m *Member) listenTo(p *peer) {
+	for {
+		in, fds, err := receive(p.conn)
+		if err == nil {
+			err = m.handle(p, in, fds)
+		}
+		if err != nil {
+			break
+		}
+	}
+	p.conn.Close()
+	close(p.gone)
+	p.drop()
+	m.mu.Lock()
+	delete(m.peers, p)
+	closed := m.closed
+	m.mu.Unlock()
+	if !closed {
+		m.events.add(Event{Kind: Gone, Peer: p.Peer})
+		m.wake()
+	}
+}
+
+// handle handles one message and takes its descriptors. An error ends the connection.
+func (m *Member) handle(p *peer, in *message, fds []int) error {
+	switch in.Kind {
+	case reply:
+		p.answered(in, fds)
+		return nil
+	case serve:
+		return m.admit(in, fds)
+	}
+	closeAll(fds)
+	switch in.Kind {
+	case who:
+		out := message{Kind: reply, ID: in.ID}
+		if m.has(in.Topic) {
+			out.Found = 1
+		}
+		return p.tell(out, nil)
+	case hand:
+		out, fds := m.give(in.Topic)
+		out.ID = in.ID
+		defer closeAll(fds)
+		return p.tell(out, fds)
+	case ended:
+		m.wake()
+		return nil
+	}
+	return fmt.Errorf("message of kind %d out of place", in.Kind)
+}
+
+// has reports whether the member can hand something over.
+func (m *Member) has(t topic) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.Pool == 0 {
+		return m.programs[int(t.Ifindex)] != nil
+	}
+	return m.queues[t] != nil
+}
+
+// give returns what the member hands over, with copies of the descriptors.
+func (m *Member) give(t topic) (message, []int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := message{Kind: reply}
+	var fds []int
+	switch q, p := m.queues[t], m.programs[int(t.Ifindex)]; {
+	case t.Pool == 0 && p != nil:
+		fds = p.FDs()
+	case t.Pool == 1 && q != nil:
+		fds = q.describe(&out)
+	default:
+		return out, nil
+	}
+	copies, err := duplicate(fds)
+	if err == nil {
+		out.Found = 1
+	}
+	return out, copies
+}
+
+// admit takes up the socket of a newcomer in a pool.
+func (m *Member) admit(in *message, fds []int) error {
+	m.mu.Lock()
+	q := m.queues[in.Topic]
+	m.mu.Unlock()
+	if len(fds) != 1 || in.Count != 1 {
+		closeAll(fds)
+		return fmt.Errorf("%d descriptors of %d sockets, where one is due", len(fds), in.Count)
+	}
+	if q == nil { // we have left meanwhile
+		closeAll(fds)
+		return nil
+	}
+	err := q.learn(in.Seats[0], fds[0])
+	m.wake() // it may be gone already
+	return err
+}
+
+// others returns the members that are connected.
+func (m *Member) others() []*peer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.peers))
+}
 
 // Close leaves all queues and gives the slot up.
-func (m *Member) Close() error { return nil }
+func (m *Member) Close() error {
+	m.joining.Lock()
+	defer m.joining.Unlock()
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return nil
+	}
+	queues := slices.Collect(maps.Values(m.queues))
+	m.mu.Unlock()
+	var errs []error
+	for _, q := range queues {
+		errs = append(errs, q.leave())
+	}
+	m.mu.Lock()
+	m.closed = true
+	close(m.done)
+	for p := range m.peers {
+		p.conn.Close()
+	}
+	m.mu.Unlock()
+	m.accept.close()
+	m.work.Wait()
+	return errors.Join(append(errs, m.file.Close())...)
+}

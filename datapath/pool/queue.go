@@ -2,60 +2,119 @@
 
 package pool
 
+import (
+	"errors"
+	"sync"
+
+	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+	"github.com/msquicxdp/msquicxdp/rundir"
+)
+
 // Queue is a member's seat in the pool of one receive queue.
-type Queue struct{}
+type Queue struct {
+	member *Member
+	topic  topic
+	shape  geometry
 
-// FD returns the descriptor that is readable when there are packets. It stays the queue's.
-func (q *Queue) FD() int { return -1 }
+	file    *rundir.File // which has the lock of the seat
+	program *program
+	umem    *memory
+	control *control
+	packets xsk.UMEM
 
-// ZeroCopy reports whether the device itself reads and writes the packets.
-func (q *Queue) ZeroCopy() bool { return false }
+	socket *xsk.Socket
+	fill   *xsk.SharedFill
+	trail  *trail // of FILL
+	landed *xsk.SharedCompletion
+	seat   *seat // nil before the member has one
+	number uint32
+	tenure tenure
 
-// Program returns the XDP program of the interface, which the member has open as
-// long as it is in one of its queues.
-func (q *Queue) Program() Program { return nil }
+	mu     sync.Mutex // for a moment: what follows
+	others []*sibling
+	left   bool
 
-// Peek begins a receive turn: it returns how many packets there are, at most limit
-// and [MaxTurn]. A turn ends with [Queue.Release].
-func (q *Queue) Peek(limit int) int { return 0 }
-
-// MaxTurn is how many packets a receive turn has at most.
-const MaxTurn = 64
-
-// Packet returns packet i of the turn, nil where it is none. It is memory that other processes may change
-// at any time, and valid until Release: copy it first, then look at it.
-func (q *Queue) Packet(i int) []byte { return nil }
-
-// Release ends the turn, and gives its chunks back.
-func (q *Queue) Release() {}
-
-// Reserve makes room for n packets to send, at most [MaxTurn], and returns for how
-// many there is room. A second Reserve forgets the first.
-func (q *Queue) Reserve(n int) int { return 0 }
-
-// Frame returns the room for packet i of those reserved.
-func (q *Queue) Frame(i int) []byte { return nil }
-
-// Outgoing says what is in a frame.
-type Outgoing struct {
-	Length uint32 // of the packet, from the start of the frame
-
-	// ChecksumStart and ChecksumOffset ask for a checksum over the packet from
-	// byte ChecksumStart on, to be stored ChecksumOffset bytes behind that, where the
-	// sum of the pseudo-header stands. 0: none. Needs [Options.Checksums].
-	ChecksumStart, ChecksumOffset uint16
+	receiving
+	sending
 }
 
-// Submit puts the first frames reserved into the TX ring, one for each of packets.
-// The kernel sees them at the next [Queue.Kick].
-func (q *Queue) Submit(packets []Outgoing) {}
+// FD returns the descriptor that is readable when there are packets. It stays the queue's.
+func (q *Queue) FD() int { return q.socket.FD() }
 
-// Kick makes the kernel send what has been submitted, as much as it does at once;
-// what it leaves is [Queue.Backlog].
-func (q *Queue) Kick() error { return nil }
+// ZeroCopy reports whether the device itself reads and writes the packets.
+func (q *Queue) ZeroCopy() (bool, error) { return q.socket.ZeroCopy() }
 
-// Backlog returns how many packets the kernel has not yet taken from the TX ring.
-func (q *Queue) Backlog() int { return 0 }
+// Program returns the XDP program of the interface, which the member has open as
+// long as it is in one of its pools.
+func (q *Queue) Program() Program { return q.program.Program }
 
-// Leave gives the seat up. Nobody may use the queue while it runs, or afterwards.
-func (q *Queue) Leave() error { return nil }
+// Statistics are the kernel's counters of the member's socket.
+func (q *Queue) Statistics() (xsk.Statistics, error) { return q.socket.Statistics() }
+
+// describe fills in what another member needs to join, and returns the descriptors in
+// the order of message: UMEM, control block, and the sockets of Seats, our own first.
+func (q *Queue) describe(out *message) []int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	fds := []int{q.umem.fd, q.control.fd, q.socket.FD()}
+	seats := []seatOf{{q.number, q.tenure}}
+	for _, s := range q.others[:min(len(q.others), MaxMembers-1)] {
+		fds = append(fds, s.fd)
+		seats = append(seats, seatOf{s.seat, s.tenure})
+	}
+	out.Shape = q.shape
+	out.Count = uint32(copy(out.Seats[:], seats))
+	return fds
+}
+
+// learn takes up the socket of another member, whose descriptor belongs to it.
+func (q *Queue) learn(of seatOf, fd int) error {
+	s, err := newSibling(of, fd, q.shape.Ring)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.left || of.Seat >= q.shape.Members || q.knows(of.Tenure) != nil || len(q.others) >= 2*MaxMembers {
+		return s.close()
+	}
+	q.others = append(q.others, s)
+	return nil
+}
+
+// knows returns the socket of a tenure. The caller has mu.
+func (q *Queue) knows(t tenure) *sibling {
+	for _, s := range q.others {
+		if s.tenure == t {
+			return s
+		}
+	}
+	return nil
+}
+
+// siblings returns the sockets of the other members.
+func (q *Queue) siblings() []*sibling {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return append([]*sibling(nil), q.others...)
+}
+
+// close gives all descriptors and mappings back, of a queue that may be half made.
+func (q *Queue) close() error {
+	var errs []error
+	q.mu.Lock()
+	for _, s := range q.others {
+		errs = append(errs, s.close())
+	}
+	q.others, q.left = nil, true
+	q.mu.Unlock()
+	errs = append(errs, q.trail.close())
+	if q.socket != nil {
+		errs = append(errs, q.socket.Close())
+	}
+	if q.control != nil {
+		errs = append(errs, q.control.close())
+	}
+	errs = append(errs, q.umem.close(), q.member.release(q.program))
+	return errors.Join(append(errs, q.file.Close())...)
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+
+package pool
+
+import "errors"
+
+// errNobody says that all members have answered, and none has what was looked for.
+var errNobody = errors.New("pool: no member has it")
+
+// find gets from any member what it has. All are asked at once whether they have it, so
+// that those that are stopped hold up nobody.
+//
+// Errors: errNobody; [SilentError] where those who have not answered may have it.
+func (m *Member) find(t topic) (answer, error) {
+	peers := m.others()
+	type said struct {
+		*peer
+		has bool
+		err error
+	}
+	heard := make(chan said, len(peers))
+	for _, p := range peers {
+		m.work.Go(func() {
+			a, err := p.ask(who, t)
+			closeAll(a.fds)
+			heard <- said{p, err == nil && a.Found == 1, err}
+		})
+	}
+	silent := &SilentError{What: t.String()}
+	for range peers {
+		s := <-heard
+		var a answer
+		if s.has {
+			a, s.err = s.ask(hand, t)
+		}
+		switch {
+		case errors.Is(s.err, errSilent):
+			silent.Peers = append(silent.Peers, s.Peer)
+		case s.has && s.err == nil && a.Found == 1:
+			return a, nil
+		}
+		closeAll(a.fds)
+	}
+	if len(silent.Peers) == 0 {
+		return answer{}, errNobody
+	}
+	return answer{}, silent
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+)
+
+// queuePatience is how long to try again while the kernel releases a queue whose last
+// member has gone, or another member cleans up a seat.
+const queuePatience = time.Second
+
+// Join makes the pool of a queue, or joins the one that is there. It returns when
+// the member's socket is in the XDP program of the interface.
+//
+// Errors: [ErrJoined], [FullError], [SilentError] where processes that are in the way are
+// stopped, [xsk.ErrBusy] where somebody else's AF_XDP socket has the queue, and what the
+// kernel refuses: [xsk.ErrPermission], [xsk.ErrNoQueue], [xsk.UnsupportedError], and
+// the errors of Kernel.
+func (m *Member) Join(ifindex, queue int, o Options) (*Queue, error) {
+	shape, err := o.shape()
+	if err != nil {
+		return nil, err
+	}
+	if ifindex <= 0 || queue < 0 || queue > 1<<16 {
+		return nil, fmt.Errorf("pool: interface %d, queue %d: there is none of that number", ifindex, queue)
+	}
+	m.joining.Lock()
+	defer m.joining.Unlock()
+	t := topic{Ifindex: uint32(ifindex), Queue: uint32(queue), Pool: 1}
+	switch {
+	case m.closed: // only Close, which has joining, changes it
+		return nil, ErrClosed
+	case m.queues[t] != nil: // only Join and Leave change it
+		return nil, ErrJoined
+	}
+	q := &Queue{member: m, topic: t, shape: shape}
+	if q.file, err = enter(m.dir, fmt.Sprintf("xdp-%d-%d", ifindex, queue)); err != nil {
+		return nil, err
+	}
+	if err = q.join(o.Mode); err != nil {
+		return nil, errors.Join(err, q.close())
+	}
+	if err = leave(q.file); err != nil {
+		return nil, errors.Join(err, q.leave())
+	}
+	m.wake() // for those who left while we came
+	return q, nil
+}
+
+// join runs at the door of the queue.
+func (q *Queue) join(mode xsk.Mode) (err error) {
+	if q.program, err = q.member.acquire(int(q.topic.Ifindex)); err != nil {
+		return err
+	}
+	if err = q.obtain(mode); err != nil {
+		return err
+	}
+	if err = q.sit(); err != nil {
+		return err
+	}
+	q.member.mu.Lock()
+	q.member.queues[q.topic] = q
+	q.member.mu.Unlock()
+	err = q.appear()
+	if err != nil {
+		return errors.Join(err, q.vanish())
+	}
+	return nil
+}
+
+// obtain makes the pool, or joins it, and makes it when its last member leaves meanwhile.
+func (q *Queue) obtain(mode xsk.Mode) error {
+	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
+		_, used, err := q.file.Held(seatAt, MaxMembers, true)
+		if err != nil {
+			return err
+		}
+		if !used {
+			return q.found(mode)
+		}
+		a, err := q.member.find(q.topic)
+		if err == nil {
+			return q.enter(a)
+		}
+		if !errors.Is(err, errNobody) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// found makes a new pool.
+func (q *Queue) found(mode xsk.Mode) (err error) {
+	if mode == xsk.ModeAny {
+		mode = xsk.ModeCopy
+	}
+	if q.umem, err = newMemory("packets", int(q.shape.chunks())*chunkSize); err != nil {
+		return err
+	}
+	m, err := newMemory("control", controlSize(&q.shape))
+	if err != nil {
+		return err
+	}
+	q.control = newControl(m, &q.shape)
+	if err = q.open(func(u *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return xsk.Create(u, mode, c) }); err != nil {
+		return err
+	}
+	chunks := make([]uint64, q.shape.Receive)
+	for i := range chunks {
+		chunks[i] = uint64(i) * chunkSize
+	}
+	if n := q.fill.Push(chunks); n != len(chunks) {
+		return fmt.Errorf("pool: %s: a new FILL ring took %d of %d chunks", q.topic, n, len(chunks))
+	}
+	return nil
+}
+
+// enter joins a pool that another member has handed over.
+func (q *Queue) enter(a answer) error {
+	if err := q.adopt(a); err != nil {
+		return fmt.Errorf("%s, as another member describes it: %w", q.topic, err)
+	}
+	return q.complete()
+}
+
+// adopt makes the pool of what another member has handed over, and takes the
+// descriptors.
+func (q *Queue) adopt(a answer) (err error) {
+	kept := 0
+	defer func() { closeAll(a.fds[kept:]) }()
+	if err := a.Shape.check(); err != nil {
+		return err
+	}
+	if a.Count == 0 || len(a.fds) != 2+int(a.Count) {
+		return fmt.Errorf("%d descriptors for %d sockets", len(a.fds), a.Count)
+	}
+	q.shape = a.Shape
+	kept = 1
+	if q.umem, err = adoptMemory(a.fds[0], int(q.shape.chunks())*chunkSize); err != nil {
+		return err
+	}
+	kept = 2
+	m, err := adoptMemory(a.fds[1], controlSize(&q.shape))
+	if err != nil {
+		return err
+	}
+	q.control = newControl(m, &q.shape)
+	if err = q.open(func(_ *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return xsk.Join(a.fds[2], c) }); err != nil {
+		return err
+	}
+	for _, of := range a.Seats[:a.Count] {
+		kept++
+		if err := q.learn(of, a.fds[kept-1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete asks again until the sockets of all members are known: who handed the pool
+// over may not have read yet what the latest newcomer told it.
+func (q *Queue) complete() error {
+	for deadline := time.Now().Add(queuePatience); q.lacks(); {
+		if time.Now().After(deadline) {
+			return &SilentError{What: q.topic.String()}
+		}
+		time.Sleep(doorInterval)
+		a, err := q.member.find(q.topic)
+		if err != nil {
+			return err
+		}
+		if len(a.fds) != 2+int(a.Count) || a.Shape != q.shape {
+			closeAll(a.fds)
+			return errors.New("pool: two members describe it in two ways")
+		}
+		closeAll(a.fds[:2])
+		for i, of := range a.Seats[:a.Count] {
+			if err := q.learn(of, a.fds[2+i]); err != nil {
+				closeAll(a.fds[3+i:])
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lacks reports whether a live member's socket is not known.
+func (q *Queue) lacks() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for n := range q.control.seats {
+		t := tenure(q.control.seats[n].owner.Load())
+		if t.free() || q.knows(t) != nil {
+			continue
+		}
+		if _, held, err := q.file.Held(seatAt+int64(n), 1, true); held || err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// open opens the socket, and takes up the shared rings.
+func (q *Queue) open(make func(*xsk.UMEM, xsk.Config) (*xsk.Socket, error)) (err error) {
+	q.packets = xsk.UMEM{Memory: q.umem.bytes, Chunk: chunkSize, Metadata: q.shape.Checksums == 1}
+	c := xsk.Config{
+		Interface: int(q.topic.Ifindex), Queue: q.topic.Queue,
+		RX: q.shape.Ring, TX: q.shape.Send, Fill: q.shape.fill(), Completion: q.shape.completion(),
+		TXBudget: txBudget, Patience: queuePatience,
+	}
+	q.socket, err = make(&q.packets, c)
+	if errors.As(err, new(*xsk.UnsupportedError)) { // of the budget, perhaps: do without
+		c.TXBudget = 0
+		q.socket, err = make(&q.packets, c)
+	}
+	if err != nil {
+		return err
+	}
+	if q.fill, err = xsk.NewSharedFill(q.socket.Fill, chunkSize); err != nil {
+		return err
+	}
+	if q.trail, err = trailOfFill(q.socket.FD(), q.shape.fill()); err != nil {
+		return err
+	}
+	q.landed, err = xsk.NewSharedCompletion(q.socket.Completion, q.control.flights, q.shape.Receive, chunkSize)
+	return err
+}
+
+// txBudget is how many packets the kernel sends in one call.
+const txBudget = 64
+
+// sit takes a seat that is free. Seats of dead members are cleaned up first, where no
+// other is, and one that a dead predecessor had in our slot in any case: by
+// its tenure somebody might else delete our socket from the program.
+func (q *Queue) sit() error {
+	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
+		q.member.cleanUp(q, time.Now())
+		dirty, err := q.choose()
+		if err != nil || q.seat != nil {
+			return err
+		}
+		if !dirty || time.Now().After(deadline) {
+			return &FullError{What: q.topic.String(), Most: int(q.shape.Members)}
+		}
+	}
+}
+
+// choose looks for a seat, and reports whether one has to be cleaned up first.
+func (q *Queue) choose() (dirty bool, err error) {
+	for n := range q.control.seats {
+		if slot, taken := tenure(q.control.seats[n].owner.Load()).slot(); taken && slot == q.member.slot {
+			return true, nil
+		}
+	}
+	for n := range q.control.seats {
+		s := &q.control.seats[n]
+		if !tenure(s.owner.Load()).free() {
+			_, held, err := q.file.Held(seatAt+int64(n), 1, true)
+			if err != nil {
+				return false, err
+			}
+			dirty = dirty || !held
+			continue
+		}
+		ok, err := q.file.TryLock(seatAt+int64(n), 1)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			continue
+		}
+		if t := tenure(s.owner.Load()); t.free() {
+			s.owner.Store(uint32(t.next()))
+			q.seat, q.number, q.tenure = s, uint32(n), t.next().of(q.member.slot)
+			return false, nil
+		}
+		dirty = true
+		if err := q.file.Unlock(seatAt+int64(n), 1); err != nil {
+			return false, err
+		}
+	}
+	return dirty, nil
+}
+
+// appear makes the member known to the others in the pool, and then to the kernel. Its
+// socket gets no packet before all know of the socket.
+func (q *Queue) appear() error {
+	q.startReceiving()
+	q.startSending()
+	q.seat.turn.Store(0)
+	peers, err := q.reachable()
+	if err != nil {
+		return err
+	}
+	m := message{Kind: serve, Topic: q.topic, Count: 1, Seats: [MaxMembers]seatOf{{q.number, q.tenure}}}
+	for _, p := range peers {
+		// One that has just gone need not know.
+		if err := p.tell(m, []int{q.socket.FD()}); errors.Is(err, os.ErrDeadlineExceeded) {
+			return &SilentError{What: q.topic.String(), Peers: []Peer{p.Peer}}
+		}
+	}
+	q.seat.owner.Store(uint32(q.tenure))
+	slot := q.member.slot
+	if err := q.program.DeleteSocket(slot, q.topic.Queue); err != nil {
+		return err
+	}
+	return q.program.PutSocket(slot, q.topic.Queue, q.socket.FD())
+}
+
+// reachable returns the members that are in the pool, to all of which we must be
+// connected.
+func (q *Queue) reachable() (peers []*peer, err error) {
+	all := q.member.others()
+	for _, s := range q.siblings() {
+		slot, _ := s.tenure.slot()
+		found := false
+		for _, p := range all {
+			if p.is(slot) {
+				peers = append(peers, p)
+				found = true
+			}
+		}
+		if found {
+			continue
+		}
+		if _, held, err := q.file.Held(seatAt+int64(s.seat), 1, true); held || err != nil {
+			return nil, errors.Join(&SilentError{What: q.topic.String(), Peers: []Peer{{Slot: slot}}}, err)
+		}
+	}
+	return peers, nil
+}

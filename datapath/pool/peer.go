@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+
+package pool
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long to wait until another member reads or answers, which takes
+// less than a millisecond unless it is stopped.
+const patience = time.Second
+
+// errSilent says that there was no answer in time.
+var errSilent = errors.New("no answer")
+
+// peer is the connection to another member.
+type peer struct {
+	Peer
+	conn *net.UnixConn
+
+	asking  sync.Mutex  // one question at a time
+	id      uint32      // of the latest
+	answers chan answer // of room one
+	gone    chan struct{}
+}
+
+// answer is a reply, whose descriptors belong to who takes it.
+type answer struct {
+	*message
+	fds []int
+}
+
+func newPeer(conn *net.UnixConn, slot uint32) *peer {
+	p := &peer{conn: conn, answers: make(chan answer, 1), gone: make(chan struct{})}
+	p.Slot = slot
+	if raw, err := conn.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			if c, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+				p.PID = int(c.Pid)
+			}
+		})
+	}
+	return p
+}
+
+// tell sends a message. It fails where the other has not read for long.
+func (p *peer) tell(m message, fds []int) error {
+	_ = p.conn.SetWriteDeadline(time.Now().Add(patience))
+	return send(p.conn, &m, fds)
+}
+
+// tellSoon is tell, without waiting for one who does not read.
+func (p *peer) tellSoon(m message) error {
+	_ = p.conn.SetWriteDeadline(time.Now().Add(impatience))
+	return send(p.conn, &m, nil)
+}
+
+// impatience is for what the other can do without.
+const impatience = 10 * time.Millisecond
+
+// ask returns the answer to a question.
+func (p *peer) ask(k kind, t topic) (answer, error) {
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	p.id++
+	p.drop() // what came too late
+	if err := p.tell(message{Kind: k, ID: p.id, Topic: t}, nil); err != nil {
+		return answer{}, err
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		select {
+		case a := <-p.answers:
+			if a.ID == p.id {
+				return a, nil
+			}
+			closeAll(a.fds)
+		case <-p.gone:
+			return answer{}, net.ErrClosed
+		case <-late.C:
+			return answer{}, errSilent
+		}
+	}
+}
+
+// drop closes the descriptors of an answer that nobody waits for.
+func (p *peer) drop() {
+	select {
+	case a := <-p.answers:
+		closeAll(a.fds)
+	default:
+	}
+}
+
+// answered hands an answer to who waits for it.
+func (p *peer) answered(m *message, fds []int) {
+	p.drop()
+	select {
+	case p.answers <- answer{m, fds}:
+	default: // only one reader fills the room, hence it is free; be safe all the same
+		closeAll(fds)
+	}
+}
+
+// is reports whether it is the connection to the member in a slot.
+func (p *peer) is(slot uint32) bool { return p.Slot == slot }

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+
+package pool
+
+import "github.com/msquicxdp/msquicxdp/datapath/xsk"
+
+// recover gives the chunks in a dead member's RX ring back, and frees its seat. The
+// caller has the lock of the seat.
+//
+// It goes on with the dead member's receive turns, without looking at packets: first
+// with the one that it was in, then with one turn for all the rest. Since each
+// is in the seat's word, the next one can go on in the same way when this one dies.
+// Nothing is taken from the others, who receive and send meanwhile. What the dead one
+// had to send stays where it is: see sending.
+func (q *Queue) recover(dead *sibling) (chunks int, err error) {
+	slot, _ := dead.tenure.slot()
+	if err := q.program.DeleteSocket(slot, q.topic.Queue); err != nil {
+		return 0, err
+	}
+	grace()
+	s := &q.control.seats[dead.seat]
+	released := dead.trail.taken()
+	descs := dead.ring.Pending(nil)
+	begun := turn(s.turn.Load())
+	from, to := begun.of(released, len(descs))
+	if from < to {
+		maybe, rest := q.chunksOf(descs[from:to]), descs[to:]
+		chunks += q.fill.Push(q.missing(maybe, begun.given(), dead, rest))
+	}
+	rest := q.chunksOf(descs[to:])
+	s.turn.Store(uint64(newTurn(q.trail.put(), released+uint32(to), len(descs)-to)))
+	chunks += q.fill.Push(rest)
+	s.owner.Store(uint32(dead.tenure.next()))
+	return chunks, q.clearSlot(slot)
+}
+
+// missing returns those chunks that have not been pushed since a FILL index.
+//
+// A chunk that has been pushed is in the memory of FILL, where the kernel leaves what
+// it takes; or, if that has been overwritten meanwhile, in an RX ring. The rings are
+// looked at first, since chunks go from them to FILL.
+func (q *Queue) missing(maybe []uint64, since uint32, dead *sibling, rest []xsk.Desc) (missing []uint64) {
+	for turns := patientTurns; ; turns-- {
+		before := q.trail.put()
+		elsewhere := map[uint64]bool{}
+		note := func(descs []xsk.Desc) {
+			for _, chunk := range q.chunksOf(descs) {
+				elsewhere[chunk] = true
+			}
+		}
+		note(rest)
+		note(q.socket.RX.Pending(nil))
+		for _, s := range q.siblings() {
+			if s != dead {
+				note(s.ring.Pending(nil))
+			}
+		}
+		q.fill.Help() // with what has been written and not published
+		for _, chunk := range q.trail.since(since, nil) {
+			elsewhere[chunk] = true
+		}
+		if turns > 0 && q.trail.put()-before > q.shape.fill()/2 {
+			continue // so slow that what a ring has given back meanwhile may be overwritten
+		}
+		for _, chunk := range maybe {
+			if !elsewhere[chunk] {
+				missing = append(missing, chunk)
+			}
+		}
+		return missing
+	}
+}
+
+// patientTurns bounds what lies about FILL can do.
+const patientTurns = 10
+
+// chunksOf returns the addresses of the chunks that descriptors name, without those that
+// no kernel writes.
+func (q *Queue) chunksOf(descs []xsk.Desc) (chunks []uint64) {
+	for _, d := range descs {
+		if n := d.Addr / chunkSize; n < uint64(q.shape.Receive) {
+			chunks = append(chunks, n*chunkSize)
+		}
+	}
+	return chunks
+}
+
+// clearSlot removes a dead member's rules, unless somebody has its slot, who has done so.
+func (q *Queue) clearSlot(slot uint32) error {
+	ok, err := q.member.file.TryLock(slotAt+int64(slot), 1)
+	if !ok || err != nil {
+		return err
+	}
+	err = q.program.ClearSlot(slot)
+	_ = q.member.file.Unlock(slotAt+int64(slot), 1)
+	return err
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+
+package pool
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// wake asks for a review of all pools: somebody may be gone, or have left.
+func (m *Member) wake() {
+	select {
+	case m.wakeups <- time.Now():
+	default: // one is due already, and will see what is now
+	}
+}
+
+// review looks after all pools, until the member is closed. It runs on no data thread.
+func (m *Member) review() {
+	for {
+		select {
+		case <-m.done:
+			return
+		case since := <-m.wakeups:
+			for _, q := range m.pools() {
+				m.cleanUp(q, since)
+			}
+		}
+	}
+}
+
+func (m *Member) pools() (queues []*Queue) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, q := range m.queues {
+		queues = append(queues, q)
+	}
+	return queues
+}
+
+// cleanUp does for a pool what dead members cannot, and forgets those who have gone.
+// Whatever it does another member can go on with, at whichever instruction it dies.
+func (m *Member) cleanUp(q *Queue, since time.Time) {
+	m.reviewing.Lock()
+	defer m.reviewing.Unlock()
+	if q.left {
+		return
+	}
+	for n := range q.control.seats {
+		if s := &q.control.seats[n]; s != q.seat && !tenure(s.owner.Load()).free() {
+			q.inherit(uint32(n), since)
+		}
+	}
+	q.forget()
+}
+
+// inherit cleans up a seat if its owner is dead, and if nobody else does.
+func (q *Queue) inherit(n uint32, since time.Time) {
+	t := tenure(q.control.seats[n].owner.Load())
+	q.mu.Lock()
+	dead := q.knows(t)
+	q.mu.Unlock()
+	if dead == nil {
+		return // what it told us when it came is still to be read, which asks for a review
+	}
+	if ok, err := q.file.TryLock(seatAt+int64(n), 1); !ok || err != nil {
+		return // it lives, or somebody cleans up
+	}
+	if tenure(q.control.seats[n].owner.Load()) == t {
+		slot, _ := t.slot()
+		chunks, err := q.recover(dead)
+		q.member.events.add(Event{
+			Kind: Recovered, Peer: Peer{Slot: slot},
+			Ifindex: int(q.topic.Ifindex), Queue: int(q.topic.Queue),
+			Chunks: chunks, Duration: time.Since(since), Err: err,
+		})
+	}
+	_ = q.file.Unlock(seatAt+int64(n), 1)
+	q.announce()
+}
+
+// announce tells all members to look who is in the pool. Who is stopped need not hear it:
+// there is enough for it to read when it goes on.
+func (q *Queue) announce() {
+	for _, p := range q.member.others() {
+		_ = p.tellSoon(message{Kind: ended, Topic: q.topic})
+	}
+}
+
+// forget closes the sockets of members that are no more in the pool.
+func (q *Queue) forget() {
+	q.mu.Lock()
+	all := q.others
+	q.others = nil
+	var gone []*sibling
+	for _, s := range all {
+		if q.stays(s) {
+			q.others = append(q.others, s)
+		} else {
+			gone = append(gone, s)
+		}
+	}
+	q.mu.Unlock()
+	for _, s := range gone {
+		_ = s.close()
+	}
+}
+
+// stays reports whether the member whose socket it is is in the pool, or about to be.
+func (q *Queue) stays(s *sibling) bool {
+	t := tenure(q.control.seats[s.seat].owner.Load())
+	if t == s.tenure {
+		return true
+	}
+	_, held, err := q.file.Held(seatAt+int64(s.seat), 1, true)
+	return t.begins(s.tenure) && (held || err != nil)
+}
+
+// grace waits until no processor works on a packet that came before, and so until an
+// entry that has been deleted from the program is not in use.
+func grace() {
+	const membarrierGlobal = 1 // MEMBARRIER_CMD_GLOBAL: an RCU grace period
+	if _, _, err := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); err != 0 {
+		time.Sleep(graceTime) // kernels with nohz_full have no such call, and nothing to wait for
+	}
+}
+
+// graceTime is some times what a grace period takes on a busy machine.
+const graceTime = 100 * time.Millisecond

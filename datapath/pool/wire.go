@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+
+package pool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// Members send each other fixed blocks in the byte order of the machine, one in each
+// message of a SOCK_SEQPACKET socket; descriptors come along (SCM_RIGHTS).
+const magic = 0x4c50584d // "MXPL" in memory
+
+// kind is what a message is.
+type kind uint16
+
+const (
+	hello kind = 1 + iota // first of who connected: Slot
+	who                   // question: do you have this? ID, Topic
+	hand                  // question: hand it over. ID, Topic
+	reply                 // answer to either: ID, Found; to hand with descriptors
+	serve                 // I am in this pool: Topic, Seats[0]; with my socket
+	ended                 // somebody is no more in this pool: Topic
+)
+
+// topic is what a message is about: the program of an interface, or the pool of a queue.
+type topic struct {
+	Ifindex uint32
+	Queue   uint32
+	Pool    uint32 // 1: the pool; 0: the program, and Queue is 0
+}
+
+func (t topic) String() string {
+	if t.Pool == 0 {
+		return fmt.Sprintf("the XDP program of interface %d", t.Ifindex)
+	}
+	return fmt.Sprintf("the pool of interface %d, queue %d", t.Ifindex, t.Queue)
+}
+
+// message is every message.
+type message struct {
+	Magic   uint32
+	Version uint16
+	Kind    kind
+	ID      uint32 // of a question and its answer
+	Slot    uint32
+	Topic   topic
+	Found   uint32   // 1: yes
+	Shape   geometry // of a pool
+	Count   uint32   // of Seats
+	Seats   [MaxMembers]seatOf
+}
+
+// seatOf says whose socket a descriptor is.
+type seatOf struct {
+	Seat   uint32
+	Tenure tenure
+}
+
+// maxFDs is the most descriptors of a message: UMEM, control block, sockets.
+const maxFDs = 2 + MaxMembers
+
+var messageSize = binary.Size(message{})
+
+func (m *message) encode() []byte {
+	m.Magic, m.Version = magic, version
+	var b bytes.Buffer
+	_ = binary.Write(&b, binary.NativeEndian, m) // into memory, of a fixed size: cannot fail
+	return b.Bytes()
+}
+
+// decode reads a message and refuses what no member of this version sends.
+func decode(b []byte) (*message, error) {
+	if len(b) < 6 || binary.NativeEndian.Uint32(b) != magic {
+		return nil, fmt.Errorf("%d bytes that are no message between members", len(b))
+	}
+	if v := binary.NativeEndian.Uint16(b[4:]); v != version {
+		return nil, &VersionError{Ours: version, Theirs: int(v)}
+	}
+	if len(b) != messageSize {
+		return nil, fmt.Errorf("a message of %d bytes, where %d are due", len(b), messageSize)
+	}
+	m := new(message)
+	if err := binary.Read(bytes.NewReader(b), binary.NativeEndian, m); err != nil {
+		return nil, err
+	}
+	return m, m.check()
+}
+
+// check refuses numbers that lead nowhere.
+func (m *message) check() error {
+	if m.Kind < hello || m.Kind > ended || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers {
+		return fmt.Errorf("a message that nobody sends: kind %d, slot %d, %+v, found %d, count %d", m.Kind, m.Slot, m.Topic, m.Found, m.Count)
+	}
+	return nil
+}
+
+// send writes one message with descriptors, which stay the caller's.
+func send(conn *net.UnixConn, m *message, fds []int) error {
+	var rights []byte
+	if len(fds) != 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	_, _, err := conn.WriteMsgUnix(m.encode(), rights, nil)
+	return err
+}
+
+// receive reads one message and its descriptors, which are the caller's and closed on
+// exec. Those of a message that cannot be read are closed.
+func receive(conn *net.UnixConn) (*message, []int, error) {
+	buf := make([]byte, messageSize+1)
+	rights := make([]byte, unix.CmsgSpace(maxFDs*4))
+	n, nr, flags, _, err := conn.ReadMsgUnix(buf, rights)
+	if err != nil {
+		return nil, nil, err
+	}
+	fds := parseRights(rights[:nr])
+	var m *message
+	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+		err = errors.New("a message that is too long")
+	} else {
+		m, err = decode(buf[:n])
+	}
+	if err != nil {
+		closeAll(fds)
+		return nil, nil, err
+	}
+	return m, fds, nil
+}
+
+// parseRights returns the descriptors of control messages.
+func parseRights(b []byte) (fds []int) {
+	messages, err := unix.ParseSocketControlMessage(b)
+	if err != nil {
+		return nil
+	}
+	for _, m := range messages {
+		if got, err := unix.ParseUnixRights(&m); err == nil {
+			fds = append(fds, got...)
+		}
+	}
+	return fds
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}
+
+// duplicate copies descriptors, so that they can be sent without holding a lock.
+func duplicate(fds []int) ([]int, error) {
+	var copies []int
+	for _, fd := range fds {
+		c, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			closeAll(copies)
+			return nil, err
+		}
+		copies = append(copies, c)
+	}
+	return copies, nil
+}
