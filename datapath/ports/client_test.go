@@ -73,16 +73,6 @@ func (c *client) send(id int) (all []string) {
 	return all
 }
 
-// wantSilence fails if something has come to the client.
-func (c *client) wantSilence() {
-	c.r.Helper()
-	for _, fd := range []int{c.v4, c.v6} {
-		if got := c.receive(fd, 0); got != "" {
-			c.r.Errorf("answered by %.20q, want nothing", got)
-		}
-	}
-}
-
 // receive waits for a datagram. Without one it returns nothing.
 func (c *client) receive(fd int, patience time.Duration) string {
 	b := make([]byte, 1<<16)
@@ -99,9 +89,9 @@ func (c *client) receive(fd int, patience time.Duration) string {
 	}
 }
 
-// wantAt fails unless all datagrams with an identifier are answered by a child,
-// each once.
-func (c *client) wantAt(id int, name string) {
+// at sends to an identifier, and returns an error unless a child answers all, each
+// once.
+func (c *client) at(id int, name string) error {
 	c.r.Helper()
 	due := map[string]bool{}
 	for _, datagram := range c.send(id) {
@@ -110,27 +100,51 @@ func (c *client) wantAt(id int, name string) {
 	for deadline := time.Now().Add(limit); len(due) != 0 && time.Now().Before(deadline); {
 		unix.Poll([]unix.PollFd{{Fd: int32(c.v4), Events: unix.POLLIN}, {Fd: int32(c.v6), Events: unix.POLLIN}}, 100)
 		for _, fd := range []int{c.v4, c.v6} {
-			if got := c.receive(fd, 0); got != "" && !due[got] {
-				c.r.Errorf("identifier %d: answered by %.40q, want %s", id, got, name)
-			} else {
-				delete(due, got)
+			got := c.receive(fd, 0)
+			if got != "" && !due[got] {
+				return fmt.Errorf("identifier %d: answered by %.40q, want %s", id, got, name)
 			}
+			delete(due, got)
 		}
 	}
 	if len(due) != 0 {
-		c.r.Errorf("identifier %d: not answered by %s: %.40q", id, name, slices.Collect(maps.Keys(due)))
+		return fmt.Errorf("identifier %d: not answered by %s: %.40q", id, name, slices.Collect(maps.Keys(due)))
 	}
-	c.wantSilence()
+	return c.silence()
 }
 
-// wantNobody fails if a datagram with an identifier is answered. Whoever got it
-// also counts it, see report.Misrouted.
-func (c *client) wantNobody(ids ...int) {
+// nowhere sends to identifiers, and returns an error if there is an answer. Whoever
+// gets something also counts it, see report.Misrouted.
+func (c *client) nowhere(ids ...int) error {
 	c.r.Helper()
 	for _, id := range ids {
 		c.send(id)
 	}
-	c.wantSilence()
+	return c.silence()
+}
+
+// silence returns an error if something has come to the client.
+func (c *client) silence() error {
+	for _, fd := range []int{c.v4, c.v6} {
+		if got := c.receive(fd, 0); got != "" {
+			return fmt.Errorf("answered by %.40q, want nothing", got)
+		}
+	}
+	return nil
+}
+
+func (c *client) wantAt(id int, name string) {
+	c.r.Helper()
+	if err := c.at(id, name); err != nil {
+		c.r.Error(err)
+	}
+}
+
+func (c *client) wantNobody(ids ...int) {
+	c.r.Helper()
+	if err := c.nowhere(ids...); err != nil {
+		c.r.Error(err)
+	}
 }
 
 // identifier returns the one of a datagram behind the name of who answers it.

@@ -38,10 +38,14 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(childEnv); name != "" {
 		os.Exit(childMain(name))
 	}
-	// Tests that wait for patience to end need no processor.
-	if err := flag.Set("test.parallel", "16"); err != nil {
-		panic(err)
+	// Tests that wait for patience to end need no processor; histories of processes
+	// need much of it.
+	for name, value := range map[string]string{"test.parallel": "16", "rapid.checks": "8", "rapid.steps": "15"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
+	flag.Parse() // which may say otherwise
 	os.Exit(m.Run())
 }
 
