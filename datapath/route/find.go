@@ -45,6 +45,9 @@ func (t *Table) askWay(q *Query, f *flow) (*way, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
+	if err := t.checkSource(f); err != nil {
+		return nil, err
+	}
 	w, err := t.conn.askPath(f, q.Interfaces)
 	if err != nil || w.kind != unix.RTN_UNICAST || w.tunnel {
 		return w, err
@@ -56,6 +59,24 @@ func (t *Table) askWay(q *Query, f *flow) (*way, error) {
 	w.sourceMAC = link.mac
 	w.neighbour, err = t.neighbour(neighbourKey{w.index, w.nextHop})
 	return w, err
+}
+
+// checkSource says why a flow cannot have the source that it wants, or returns
+// nil. For IPv6 the kernel does not check, for IPv4 it does not say. The caller
+// holds ask.
+func (t *Table) checkSource(f *flow) error {
+	if !f.local.IsValid() || t.own[f.local] {
+		return nil
+	}
+	own, err := t.conn.isLocal(f.local)
+	if err != nil {
+		return err
+	}
+	if !own {
+		return f.fail(unix.EADDRNOTAVAIL, "the source is no address of this host")
+	}
+	t.own[f.local] = true
+	return nil
 }
 
 // link returns what is known of an interface, which is asked for at the first
@@ -91,14 +112,15 @@ func (t *Table) neighbour(key neighbourKey) (*neighbour, error) {
 	return n, nil
 }
 
-// forgetWays drops all ways: each is asked for again when it is needed. It also
-// drops what is known of some interfaces.
+// forgetWays drops all ways, and which addresses are this host's: each is asked
+// for again when it is needed. It also drops what is known of some interfaces.
 func (t *Table) forgetWays(links ...int) {
 	t.ask.Lock()
 	defer t.ask.Unlock()
 	for _, index := range links {
 		delete(t.links, index)
 	}
+	clear(t.own)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ways = make(map[flow]*way) // quicker than to empty a large one

@@ -4,6 +4,7 @@ package route
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -39,6 +40,7 @@ type Table struct {
 	// Under ask.
 	conn  *conn // nil when the Table is closed
 	links map[int]ethernet
+	own   map[netip.Addr]bool // addresses of this host
 
 	mu         sync.RWMutex // never held in a system call; taken after ask
 	ways       map[flow]*way
@@ -65,11 +67,8 @@ type TableOptions struct {
 func NewTable(opts TableOptions) (*Table, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	t := &Table{
-		changed: opts.Changed, limit: maxWays,
-		agenda: agenda{wake: make(chan struct{}, 1), todo: newDuties()},
-		links:  make(map[int]ethernet), ways: make(map[flow]*way), neighbours: make(map[neighbourKey]*neighbour),
-	}
+	t := newState(nil)
+	t.changed = opts.Changed
 	w := &worker{t: t, waiting: make(map[*neighbour][]*waiter)}
 	if err := errors.Join(t.open(), w.open()); err != nil {
 		t.closeSockets()
@@ -79,6 +78,16 @@ func NewTable(opts TableOptions) (*Table, error) {
 	t.goroutines.Go(t.listen)
 	t.goroutines.Go(w.run)
 	return t, nil
+}
+
+// newState makes a Table that knows nothing and is not kept up to date.
+func newState(c *conn) *Table {
+	return &Table{
+		limit:  maxWays,
+		agenda: agenda{wake: make(chan struct{}, 1), todo: newDuties()},
+		conn:   c, links: make(map[int]ethernet), own: make(map[netip.Addr]bool),
+		ways: make(map[flow]*way), neighbours: make(map[neighbourKey]*neighbour),
+	}
 }
 
 func (t *Table) open() (err error) {

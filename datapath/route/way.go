@@ -83,15 +83,6 @@ func parseWay(msg []byte) (w *way, ok bool) {
 // askPath asks for the way of a flow, and tries the interfaces if the peer turns
 // out to be this host.
 func (c *conn) askPath(f *flow, interfaces []int) (*way, error) {
-	if f.local.IsValid() { // for IPv6 the kernel does not check, for IPv4 it does not say
-		own, err := c.isLocal(f.local, 0)
-		if err != nil {
-			return nil, err
-		}
-		if !own {
-			return nil, f.fail(unix.EADDRNOTAVAIL, "the source is no address of this host")
-		}
-	}
 	w, err := c.askWay(f, f.scope)
 	if err != nil {
 		return nil, err
@@ -110,13 +101,12 @@ func (c *conn) askPath(f *flow, interfaces []int) (*way, error) {
 	return w, nil
 }
 
-// isLocal says whether an address is this host's; index narrows it down to the
-// addresses of an interface.
-func (c *conn) isLocal(a netip.Addr, index int) (bool, error) {
-	if needsScope(a) && index == 0 {
+// isLocal says whether an address is this host's.
+func (c *conn) isLocal(a netip.Addr) (bool, error) {
+	if needsScope(a) {
 		return true, nil // cannot be asked without an interface
 	}
-	w, err := c.askWay(&flow{remote: a}, index)
+	w, err := c.askWay(&flow{remote: a}, 0)
 	var refused *Error
 	if errors.As(err, &refused) && refused.Errno() != 0 {
 		return false, nil
@@ -139,19 +129,28 @@ func (c *conn) askCrossing(f *flow, interfaces []int) (*way, error) {
 		if exact, err := c.hasHostRoute(&open, index); err != nil || !exact {
 			continue
 		}
-		if f.local.IsValid() {
-			own, err := c.isLocal(f.local, index)
-			if err != nil {
-				return nil, err
-			}
-			if !own {
-				continue
-			}
-			w.source = f.local
+		if w.source, err = c.crossingSource(f, index); err != nil {
+			return nil, err
 		}
-		return w, nil
+		if w.source.IsValid() {
+			return w, nil
+		}
 	}
 	return nil, nil
+}
+
+// crossingSource returns an address of the interface: the wanted one, or the
+// first one if any will do. It is not valid when there is none. The kernel's
+// choice for IPv6 would be the peer's own address.
+func (c *conn) crossingSource(f *flow, index int) (netip.Addr, error) {
+	all, err := c.addresses()
+	for _, a := range all {
+		fits := a.ip == f.local || !f.local.IsValid() && a.ip.BitLen() == f.remote.BitLen() && !a.ip.IsLinkLocalUnicast()
+		if a.index == index && a.bindable() && fits {
+			return a.ip, nil
+		}
+	}
+	return netip.Addr{}, err
 }
 
 // hasHostRoute says whether it is a route to the remote address alone that the
