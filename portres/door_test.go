@@ -4,6 +4,7 @@ package portres
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -120,6 +121,15 @@ func TestAtDoorReturnsTheError(t *testing.T) {
 	if ran, err := c.AtDoor(0, func() error { return nil }); ran || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after the release: ran %v, %v", ran, err)
 	}
+}
+
+// docs/PROTOCOL.md says where the door is.
+func TestDocumentOfTheDoor(t *testing.T) {
+	page, err := os.ReadFile("../docs/PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, string(page), fmt.Sprintf("the door, at `%#x` (2^41)", doorAt))
 }
 
 func BenchmarkAtDoor(b *testing.B) {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+
+package ports
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msquicxdp/msquicxdp/datapath/steering"
+)
+
+// docs/PROTOCOL.md has the numbers of this package.
+func TestDocument(t *testing.T) {
+	page, err := os.ReadFile("../../docs/PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(page)), " ") // lines may end anywhere
+	if serveTime != 2*time.Second || bindPatience != time.Second || visitTime != time.Second/2 {
+		t.Error("the times have changed, and the page says them in words")
+	}
+	wantWords(t, text,
+		fmt.Sprintf("question: %d bytes | | answer: %d bytes", binary.Size(question{}), binary.Size(answer{})),
+		fmt.Sprintf("magic, `%#x`", magic),
+		fmt.Sprintf("version, %d |", version),
+		fmt.Sprintf("%d *join*, %d *sockets*", opJoin, opSockets),
+		fmt.Sprintf("how many, 1 to %d", steering.MaxSockets),
+		fmt.Sprintf("**join** brings %d descriptors", len(steering.FDs{})),
+		fmt.Sprintf("again from step 2 for %d ms", settling.Milliseconds()),
+		fmt.Sprintf("again from step 2 for %v s", patience.Seconds()),
+		fmt.Sprintf("| %d ms, or a tenth", leastPatience.Milliseconds()),
+		fmt.Sprintf("when %d others have come", maxGuests),
+		fmt.Sprintf("| %d sockets that the opener has bound", spares),
+		"*`"+brokerSuffix+"` in the namespace directory",
+	)
+}
