@@ -59,8 +59,15 @@ type Attachment struct {
 // native mode the kernel turns off what the driver cannot do along with XDP, such as
 // LRO and, at the other end of a veth pair, segmentation.
 func (c *Classifier) Attach(ifindex int, mode Mode) (Attachment, error) {
+	if c.ports == nil {
+		return Attachment{}, failed("BPF_LINK_CREATE", "closed classifier", unix.EBADF)
+	}
 	if c.link != nil {
-		return Attachment{}, errors.New("classifier: attach: it is attached already")
+		if _, err := c.linked(); !errors.Is(err, ErrDetached) {
+			return Attachment{}, errors.Join(errors.New("classifier: attach: it is attached already"), err)
+		}
+		c.link.Close() // what was taken from us by force
+		c.link = nil
 	}
 	if mode != AnyMode {
 		return c.attach(ifindex, mode)
@@ -87,7 +94,9 @@ func (c *Classifier) attach(ifindex int, mode Mode) (Attachment, error) {
 	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: c.objects.MsquicxdpClassify, Interface: ifindex, Flags: flags})
 	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
-		return Attachment{}, occupied(ifindex, err)
+		if o := occupied(ifindex, err); o != nil {
+			return Attachment{}, o
+		}
 	}
 	if err != nil {
 		return Attachment{}, kerr.New("bpf", fmt.Sprintf("BPF_LINK_CREATE, interface %d, %v", ifindex, mode), err, attachHint[kerr.Errno(err)])
@@ -101,7 +110,7 @@ var attachHint = map[unix.Errno]string{
 	unix.EOPNOTSUPP: "the driver knows no XDP",
 	unix.ERANGE:     "the MTU is too large for the driver",
 	unix.ENOSPC:     "the device has too few queues for it: a veth needs as many receive queues as its peer has transmit queues",
-	unix.ENODEV:     "there is no such interface in this network namespace",
+	unix.EINVAL:     "there is no such interface in this network namespace, or its driver refuses",
 }
 
 // ErrDetached is what [Classifier.Attachment] fails with when the classifier is on no
@@ -112,6 +121,20 @@ var ErrDetached = errors.New("the classifier is on no interface")
 // Attachment says where the classifier is. The interface is one of the network
 // namespace of the calling thread.
 func (c *Classifier) Attachment() (Attachment, error) {
+	a, err := c.linked()
+	if err != nil {
+		return Attachment{}, err
+	}
+	xdp, err := xdpOf(a.Ifindex)
+	if err != nil {
+		return Attachment{}, err
+	}
+	a.Mode = xdp.mode
+	return a, nil
+}
+
+// linked is what the link knows of its place.
+func (c *Classifier) linked() (Attachment, error) {
 	if c.link == nil {
 		return Attachment{}, fmt.Errorf("classifier: %w", ErrDetached)
 	}
@@ -123,11 +146,6 @@ func (c *Classifier) Attachment() (Attachment, error) {
 	if a.Ifindex == 0 {
 		return Attachment{}, fmt.Errorf("classifier: link %d: %w any more", a.Link, ErrDetached)
 	}
-	xdp, err := xdpOf(a.Ifindex)
-	if err != nil {
-		return Attachment{}, err
-	}
-	a.Mode = xdp.mode
 	return a, nil
 }
 

@@ -45,8 +45,8 @@ type Options struct {
 // Load makes a classifier that is on no interface yet.
 //
 // It fails with an error that is [ErrUnavailable] where the kernel or the privileges
-// of the process do not allow it. It needs CAP_BPF and CAP_NET_ADMIN. About 3 MB of
-// the kernel's memory belong to it.
+// of the process do not allow it. It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. About
+// 2 MB of the kernel's memory belong to it, and some more for each identifier and CPU.
 func Load(o Options) (*Classifier, error) {
 	c := &Classifier{longest: uint32(o.LongestPacket)}
 	if o.LongestPacket < 0 || o.LongestPacket > maxPacket {

@@ -5,8 +5,6 @@ package classifier
 import (
 	"fmt"
 
-	"github.com/cilium/ebpf"
-
 	"github.com/msquicxdp/msquicxdp/bpf"
 )
 
@@ -68,32 +66,15 @@ func (r Reason) String() string {
 // Counters are numbers of packets, by [Reason].
 type Counters [Reasons]uint64
 
-// Counters counts the packets of all queues since the classifier was made.
-func (c *Classifier) Counters() (total Counters, err error) {
-	for queue := range uint32(MaxQueues + 1) {
-		of, err := c.QueueCounters(queue)
-		if err != nil {
-			return Counters{}, err
-		}
-		for reason, n := range of {
-			total[reason] += n
-		}
-	}
-	return total, nil
-}
-
-// QueueCounters counts the packets that came by a queue. Those of all queues
-// beyond are counted as those of queue [MaxQueues].
-func (c *Classifier) QueueCounters(queue uint32) (of Counters, err error) {
-	if queue > MaxQueues {
-		return of, checkQueue(queue)
-	}
-	for reason := range of {
-		if of[reason], err = sum(c.objects.Verdicts, queue*uint32(Reasons)+uint32(reason)); err != nil {
-			return Counters{}, err
-		}
-	}
-	return of, nil
+// Counters counts the packets since the classifier was made, for each queue and for
+// all together. Those of the queues beyond are counted as of queue [MaxQueues].
+func (c *Classifier) Counters() (total Counters, queues [MaxQueues + 1]Counters, err error) {
+	err = each(c, c.objects.Verdicts, func(index uint32, values []uint64) {
+		n := sum(values)
+		total[index%uint32(Reasons)] += n
+		queues[index/uint32(Reasons)][index%uint32(Reasons)] = n
+	})
+	return total, queues, err
 }
 
 // RedirectedTo counts the packets that a slot has got since the classifier was made,
@@ -102,17 +83,15 @@ func (c *Classifier) RedirectedTo(slot uint32) (uint64, error) {
 	if err := checkSlot(slot); err != nil {
 		return 0, err
 	}
-	return sum(c.objects.Redirected, slot)
+	var values []uint64
+	err := c.objects.Redirected.Lookup(slot, &values)
+	return sum(values), failed("BPF_MAP_LOOKUP_ELEM", fmt.Sprintf("slot %d", slot), err)
 }
 
 // sum adds up what all CPUs have counted.
-func sum(m *ebpf.Map, index uint32) (total uint64, err error) {
-	var counters []uint64
-	if err := m.Lookup(index, &counters); err != nil {
-		return 0, failed("BPF_MAP_LOOKUP_ELEM", fmt.Sprintf("%v[%d]", m, index), err)
-	}
-	for _, n := range counters {
+func sum(values []uint64) (total uint64) {
+	for _, n := range values {
 		total += n
 	}
-	return total, nil
+	return total
 }

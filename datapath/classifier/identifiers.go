@@ -29,7 +29,7 @@ func identifierName(port uint16, id cibir.ID) string {
 func (c *Classifier) PutIdentifier(port uint16, id cibir.ID, slot uint32) error {
 	for {
 		err := c.putIdentifier(port, id, slot, ebpf.UpdateNoExist)
-		if !errors.Is(err, ebpf.ErrKeyExist) {
+		if !errors.Is(err, unix.EEXIST) {
 			return err
 		}
 		held, found, err := c.holder(port, id)

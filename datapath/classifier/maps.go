@@ -38,12 +38,12 @@ func deleted(entry string, err error) error {
 	return failed("BPF_MAP_DELETE_ELEM", entry, err)
 }
 
-// each calls f for every entry of a hash map. The entries that others add or remove
-// meanwhile are there or not.
+// each calls f for every entry of a map, with its values of all CPUs where it has
+// several. The entries that others add or remove meanwhile are there or not.
 func each[K, V any](c *Classifier, m *ebpf.Map, f func(key K, values []V)) error {
 	const batch = 1024
 	n := 1 // values of an entry
-	if m.Type() == ebpf.PerCPUHash {
+	if t := m.Type(); t == ebpf.PerCPUHash || t == ebpf.PerCPUArray {
 		n = c.cpus
 	}
 	var cursor ebpf.MapBatchCursor

@@ -4,8 +4,12 @@ package classifier
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/bpf"
 )
 
 // OccupiedError says whose XDP program is on an interface. It stays there.
@@ -13,7 +17,7 @@ type OccupiedError struct {
 	Ifindex   int
 	Interface string // its name
 	Mode      Mode   // of the program that is there
-	Program   uint32 // its number; 0 when it is gone again
+	Program   uint32 // its number
 	Name      string // its name, when it could be found out
 	Err       error  // what the kernel refused
 }
@@ -32,22 +36,25 @@ func (e *OccupiedError) Error() string {
 func (e *OccupiedError) Unwrap() error { return e.Err }
 
 // Ours reports whether the program is a classifier, of another process or version.
-func (e *OccupiedError) Ours() bool { return e.Name == programName }
+func (e *OccupiedError) Ours() bool {
+	// Kernels without BTF keep only the first bytes of a name.
+	return len(e.Name) >= unix.BPF_OBJ_NAME_LEN-1 && strings.HasPrefix(bpf.ClassifierProgMsquicxdpClassify, e.Name)
+}
 
-// programName is as much of the name of the program as the kernel keeps.
-const programName = "msquicxdp_class"
-
-// occupied names the program that is on an interface.
-func occupied(ifindex int, err error) error {
-	e := &OccupiedError{Ifindex: ifindex, Err: err}
-	if x, err := xdpOf(ifindex); err == nil {
-		e.Interface, e.Program, e.Mode = x.name, x.program, x.mode
+// occupied names the program that is on an interface; nil when there is none.
+func occupied(ifindex int, err error) *OccupiedError {
+	x, errX := xdpOf(ifindex)
+	if errX != nil || x.program == 0 {
+		return nil
 	}
-	if p, err := ebpf.NewProgramFromID(ebpf.ProgramID(e.Program)); err == nil { // needs CAP_SYS_ADMIN
-		defer p.Close()
-		if info, err := p.Info(); err == nil {
-			e.Name = info.Name
-		}
+	o := &OccupiedError{Ifindex: ifindex, Interface: x.name, Mode: x.mode, Program: x.program, Err: err}
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(x.program)) // needs CAP_SYS_ADMIN
+	if err != nil {
+		return o
 	}
-	return e
+	defer p.Close()
+	if info, err := p.Info(); err == nil {
+		o.Name = info.Name
+	}
+	return o
 }

@@ -32,12 +32,13 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
 // refused tells a kernel that does not allow or does not know what was asked
-// from one that has run out of something.
+// from one that has run out of something. To compute where in a packet to read takes
+// CAP_PERFMON: without it the kernel refuses the program with EACCES.
 func refused(err error) error {
 	var rejected *ebpf.VerifierError
 	switch {
-	case errors.Is(err, unix.EPERM):
-		return &UnavailableError{"the capabilities CAP_BPF and CAP_NET_ADMIN", err}
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return &UnavailableError{"the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, or CAP_SYS_ADMIN", err}
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &rejected):
 		return &UnavailableError{"Linux 5.18 or newer with CONFIG_BPF_SYSCALL and CONFIG_XDP_SOCKETS", err}
 	}
