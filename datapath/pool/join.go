@@ -67,11 +67,10 @@ func (q *Queue) join(mode xsk.Mode) (err error) {
 	q.member.mu.Lock()
 	q.member.queues[q.topic] = q
 	q.member.mu.Unlock()
-	err = q.appear()
-	if err != nil {
-		return errors.Join(err, q.vanish())
+	if err = q.appear(); err != nil {
+		q.vanish()
 	}
-	return nil
+	return err
 }
 
 // obtain makes the pool, or joins it, and makes it when its last member leaves meanwhile.
@@ -244,8 +243,11 @@ func (q *Queue) sit() error {
 		if err != nil || q.seat != nil {
 			return err
 		}
-		if !dirty || time.Now().After(deadline) {
+		switch {
+		case !dirty:
 			return &FullError{What: q.topic.String(), Most: int(q.shape.Members)}
+		case time.Now().After(deadline):
+			return &SilentError{What: "the seat of a dead member in " + q.topic.String()}
 		}
 	}
 }
@@ -315,22 +317,40 @@ func (q *Queue) appear() error {
 // reachable returns the members that are in the pool, to all of which we must be
 // connected.
 func (q *Queue) reachable() (peers []*peer, err error) {
+	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
+		missing, err := q.connections(&peers)
+		if err != nil || len(missing) == 0 {
+			return peers, err
+		}
+		if time.Now().After(deadline) {
+			return nil, &SilentError{What: q.topic.String(), Peers: missing}
+		}
+	}
+}
+
+// connections collects them, and returns members to whom there is no connection: some may
+// just have died, and others be cleaning up, who have the lock of the seat meanwhile.
+func (q *Queue) connections(peers *[]*peer) (missing []Peer, err error) {
+	*peers = nil
 	all := q.member.others()
 	for _, s := range q.siblings() {
 		slot, _ := s.tenure.slot()
-		found := false
+		before := len(*peers)
 		for _, p := range all {
 			if p.is(slot) {
-				peers = append(peers, p)
-				found = true
+				*peers = append(*peers, p)
 			}
 		}
-		if found {
+		if len(*peers) > before || tenure(q.control.seats[s.seat].owner.Load()) != s.tenure {
 			continue
 		}
-		if _, held, err := q.file.Held(seatAt+int64(s.seat), 1, true); held || err != nil {
-			return nil, errors.Join(&SilentError{What: q.topic.String(), Peers: []Peer{{Slot: slot}}}, err)
+		_, held, err := q.file.Held(seatAt+int64(s.seat), 1, true)
+		if err != nil {
+			return nil, err
+		}
+		if held {
+			missing = append(missing, Peer{Slot: slot})
 		}
 	}
-	return peers, nil
+	return missing, nil
 }

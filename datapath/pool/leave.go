@@ -29,7 +29,8 @@ func (q *Queue) leave() error {
 		q.Release()
 	}
 	q.flush()
-	return errors.Join(err, q.vanish())
+	q.vanish()
+	return errors.Join(err, q.close())
 }
 
 // flush sends what is left, and waits until it has been sent.
@@ -54,8 +55,8 @@ func (q *Queue) inFlight(seat uint32) (n int) {
 	return n
 }
 
-// vanish takes back what appear did, and ends the queue.
-func (q *Queue) vanish() error {
+// vanish takes back what appear did.
+func (q *Queue) vanish() {
 	m := q.member
 	m.reviewing.Lock()
 	defer m.reviewing.Unlock()
@@ -63,6 +64,8 @@ func (q *Queue) vanish() error {
 	m.mu.Lock()
 	delete(m.queues, q.topic)
 	m.mu.Unlock()
+	q.mu.Lock()
+	q.left = true
+	q.mu.Unlock()
 	q.announce()
-	return q.close()
 }

@@ -106,7 +106,7 @@ func (q *Queue) close() error {
 	for _, s := range q.others {
 		errs = append(errs, s.close())
 	}
-	q.others, q.left = nil, true
+	q.others = nil
 	q.mu.Unlock()
 	errs = append(errs, q.trail.close())
 	if q.socket != nil {

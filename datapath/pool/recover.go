@@ -85,8 +85,12 @@ func (q *Queue) chunksOf(descs []xsk.Desc) (chunks []uint64) {
 	return chunks
 }
 
-// clearSlot removes a dead member's rules, unless somebody has its slot, who has done so.
+// clearSlot removes a dead member's rules, unless somebody has its slot, who has done so
+// before it had any: it may be this member.
 func (q *Queue) clearSlot(slot uint32) error {
+	if slot == q.member.slot {
+		return nil
+	}
 	ok, err := q.member.file.TryLock(slotAt+int64(slot), 1)
 	if !ok || err != nil {
 		return err
