@@ -76,6 +76,7 @@ static CXPLAT_DATAPATH *alloc_datapath(CXPLAT_WORKER_POOL *pool, uint32_t contex
     datapath->Count = (uint16_t)count;
     datapath->RxStride = mqx_rx_stride(context_length);
     atomic_store(&datapath->Refs, 1);
+    pthread_mutex_init(&datapath->RawLock, NULL);
     for (uint16_t i = 0; i < datapath->Count; i++) {
         if (!init_partition(datapath, i, context_length)) {
             free_datapath(datapath);
@@ -126,6 +127,7 @@ QUIC_STATUS mqx_CxPlatDataPathInitialize(
     }
     mqxGoReserve(datapath->Count);
     datapath->Features = mqxGoFeatures();
+    datapath->RawAvailable = mqxGoRawAvailable() != 0;
     mqx_log(
         MSQUICXDP_LEVEL_INFO, "datapath with %u partitions, features 0x%x", datapath->Count,
         datapath->Features);
@@ -145,6 +147,7 @@ void mqx_datapath_release(CXPLAT_DATAPATH *datapath)
         return;
     }
     CXPLAT_WORKER_POOL *pool = datapath->WorkerPool;
+    mqx_raw_close(datapath);
     free_datapath(datapath);
     CxPlatWorkerPoolRelease(pool, CXPLAT_WORKER_POOL_REF_EPOLL);
 }
@@ -166,20 +169,24 @@ void mqx_CxPlatDataPathUpdatePollingIdleTimeout(CXPLAT_DATAPATH *datapath, uint3
 CXPLAT_DATAPATH_FEATURES mqx_CxPlatDataPathGetSupportedFeatures(
     CXPLAT_DATAPATH *datapath, CXPLAT_SOCKET_FLAGS flags)
 {
-    (void)flags; /* XDP would add RAW; there is none */
-    return datapath == NULL ? CXPLAT_DATAPATH_FEATURE_NONE
-                            : (CXPLAT_DATAPATH_FEATURES)datapath->Features;
+    if (datapath == NULL) {
+        return CXPLAT_DATAPATH_FEATURE_NONE;
+    }
+    uint32_t features = datapath->Features;
+    if ((flags & CXPLAT_SOCKET_FLAG_XDP) != 0 && datapath->RawAvailable) {
+        features |= CXPLAT_DATAPATH_FEATURE_RAW;
+    }
+    return (CXPLAT_DATAPATH_FEATURES)features;
 }
 
 BOOLEAN mqx_CxPlatDataPathIsPaddingPreferred(CXPLAT_DATAPATH *datapath, CXPLAT_SEND_DATA *tx)
 {
-    (void)tx; /* all sends are over kernel sockets */
-    return datapath != NULL &&
+    return datapath != NULL && (tx == NULL || !tx->Raw) &&
            (datapath->Features & CXPLAT_DATAPATH_FEATURE_SEND_SEGMENTATION) != 0;
 }
 
 uint32_t mqx_CxPlatDataPathGetXdpRuleCount(CXPLAT_DATAPATH *datapath)
 {
-    (void)datapath;
-    return 0;
+    MqxRaw *raw = datapath == NULL ? NULL : atomic_load(&datapath->Raw);
+    return raw == NULL || atomic_load(&mqx_forked) ? 0 : mqxGoRawRules(raw->Engine);
 }

@@ -95,6 +95,39 @@ static void serve(MqxSlot *slot, uint32_t events)
     mqx_turn_give(partition, turn);
 }
 
+/* Hands to a socket what a queue has received for it, unless it is gone. */
+static void deliver_raw(MqxDelivery *delivery)
+{
+    MqxSlot *slot = mqx_slot_enter(delivery->Queue);
+    if (slot == NULL) {
+        mqx_CxPlatRecvDataReturn(delivery->Chain);
+        return;
+    }
+    receive(slot->Socket, delivery->Chain);
+    mqx_gate_leave(slot);
+}
+
+static void serve_queue(MqxSlot *slot)
+{
+    MqxPartition *partition = slot->Partition;
+    MqxTurn *turn = mqx_turn_take(partition);
+    if (turn == NULL) {
+        return; /* out of memory: the event comes again */
+    }
+    for (int i = 0; i < MAX_TURNS; i++) {
+        mqxGoRawTurn(&slot->Endpoint, turn);
+        count_turn(partition->Index, turn);
+        for (uint8_t d = 0; d < turn->Deliveries; d++) {
+            deliver_raw(&turn->Delivery[d]);
+        }
+        mqx_turn_refill(partition, turn);
+        if (!turn->More) {
+            break;
+        }
+    }
+    mqx_turn_give(partition, turn);
+}
+
 /*
  * Takes one connection. The new socket lives on the listener's partition, whose worker is running
  * this: so although it is watched already, nothing of it can come up before Accept has returned,
@@ -128,6 +161,19 @@ static bool accept_one(MqxSlot *listener)
     return true;
 }
 
+static void dispatch(MqxSlot *slot, uint32_t events)
+{
+    switch (slot->Endpoint.Kind) {
+    case MQX_KIND_QUEUE: serve_queue(slot); break;
+    case MQX_KIND_ANSWERS: mqx_raw_answers(slot); break;
+    case MQX_KIND_TCP_LISTENER:
+        for (int i = 0; i < MAX_ACCEPTS && accept_one(slot); i++) {
+        }
+        break;
+    default: serve(slot, events);
+    }
+}
+
 void mqx_slot_event(CXPLAT_CQE *cqe)
 {
     MqxSlot *slot = cqe->data.ptr; /* Sqe is its first member */
@@ -136,12 +182,7 @@ void mqx_slot_event(CXPLAT_CQE *cqe)
         return;
     }
     if (!atomic_load_explicit(&mqx_forked, memory_order_relaxed)) {
-        if (slot->Endpoint.Kind != MQX_KIND_TCP_LISTENER) {
-            serve(slot, cqe->events);
-        } else {
-            for (int i = 0; i < MAX_ACCEPTS && accept_one(slot); i++) {
-            }
-        }
+        dispatch(slot, cqe->events);
     }
     mqx_gate_leave(slot);
 }

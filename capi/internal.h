@@ -10,6 +10,7 @@
 #ifndef MQX_INTERNAL_H
 #define MQX_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -89,6 +90,9 @@ void mqx_slot_free(MqxSlot *slot);
 /* The slot that a CXPLAT_ROUTE.Queue names, if it belongs to socket; else NULL. Any value is safe. */
 MqxSlot *mqx_slot_of_queue(const CXPLAT_QUEUE *queue, const CXPLAT_SOCKET *socket);
 
+/* The same of any socket, with its gate entered; NULL when the socket is gone. */
+MqxSlot *mqx_slot_enter(const CXPLAT_QUEUE *queue);
+
 /*
  * The gate counts the events being served. It is opened when all that an event may look at is in
  * place. Once closed nobody enters, and the closer can wait.
@@ -130,6 +134,13 @@ typedef struct MqxPartition {
     _Atomic(MqxTurn *) Turn; /* the turn that is not in use; NULL while a thread has it */
 } MqxPartition;
 
+/* The AF_XDP side of a datapath (raw.c). */
+typedef struct MqxRaw {
+    uint64_t Engine; /* Go's */
+    uint16_t Count;
+    MqxEndpoint *Endpoint[]; /* queues, and last the answers of neighbours */
+} MqxRaw;
+
 struct CXPLAT_DATAPATH {
     CXPLAT_UDP_DATAPATH_CALLBACKS Udp;
     CXPLAT_TCP_DATAPATH_CALLBACKS Tcp;
@@ -141,6 +152,9 @@ struct CXPLAT_DATAPATH {
     uint16_t Count;
     bool HasUdp;
     bool HasTcp;
+    bool RawAvailable;       /* as far as a cheap look tells */
+    pthread_mutex_t RawLock; /* while Raw is brought up */
+    _Atomic(MqxRaw *) Raw;   /* NULL until a socket asks for it, and where it cannot be had */
     MqxPartition Partition[];
 };
 
@@ -156,6 +170,7 @@ struct CXPLAT_SOCKET {
     uint8_t Kind;
     bool Pcp;
     bool HasRemote;
+    uint64_t RawTicket; /* AF_XDP receives for it too; 0: it does not */
     MqxEndpoint *Endpoint[];
 };
 
@@ -176,6 +191,27 @@ void mqx_turn_give(MqxPartition *partition, MqxTurn *turn);
 void mqx_turn_free(MqxTurn *turn);
 
 void mqx_tx_free_list(MqxTx *list);
+
+/* ---- raw.c: AF_XDP ---- */
+
+/* The AF_XDP side of a datapath, brought up if need be. NULL, and why, where it cannot be had. */
+MqxRaw *mqx_raw(CXPLAT_DATAPATH *datapath, char *reason);
+void mqx_raw_close(CXPLAT_DATAPATH *datapath);
+
+/* The receive queue that a CXPLAT_ROUTE.Queue names, if it is one of the datapath's. Any value is safe. */
+MqxSlot *mqx_raw_slot(CXPLAT_DATAPATH *datapath, const CXPLAT_QUEUE *queue);
+
+/* True when what the socket sends on the route should leave by AF_XDP. */
+bool mqx_raw_prefers(const CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route);
+
+/* CxPlatResolveRoute for such a route. */
+QUIC_STATUS mqx_raw_resolve(
+    CXPLAT_SOCKET *socket,
+    CXPLAT_ROUTE *route,
+    uint8_t path_id,
+    void *context,
+    CXPLAT_ROUTE_RESOLUTION_CALLBACK_HANDLER callback);
+void mqx_raw_answers(MqxSlot *slot);
 
 /* ---- front.c: the table of functions that other copies of the archive may forward to ---- */
 

@@ -15,9 +15,12 @@ enum {
 	OFF_EP_QUEUED = offsetof(MqxEndpoint, Queued),
 	OFF_TX_STATUS = offsetof(MqxTx, Status),
 	OFF_TX_REMOTE = offsetof(MqxTx, Remote),
+	OFF_TX_MAC = offsetof(MqxTx, LocalMac),
+	OFF_TURN_DELIVERIES = offsetof(MqxTurn, Deliveries),
 	OFF_TX_MESSAGE = offsetof(MqxTx, Message),
 	OFF_TX_DATA = offsetof(MqxTx, Data),
 	OFF_EP_LEASE = offsetof(MqxEndpoint, Lease),
+	OFF_WAY_QUEUE = offsetof(MqxWay, Queue),
 	OFF_OPEN_XDP = offsetof(MqxOpen, Xdp),
 	OFF_OPEN_REASON = offsetof(MqxOpen, Reason),
 	OFF_ROUTE_STATE = offsetof(CXPLAT_ROUTE, State),
@@ -44,6 +47,7 @@ var (
 	_ = [1]bool{}[unsafe.Sizeof(batch.Endpoint{})-C.sizeof_MqxEndpoint]
 	_ = [1]bool{}[unsafe.Sizeof(batch.Tx{})-C.sizeof_MqxTx]
 	_ = [1]bool{}[unsafe.Sizeof(batch.Open{})-C.sizeof_MqxOpen]
+	_ = [1]bool{}[unsafe.Sizeof(batch.Way{})-C.sizeof_MqxWay]
 
 	_ = [1]bool{}[unsafe.Offsetof(batch.Rx{}.Control)-C.OFF_RX_CONTROL]
 	_ = [1]bool{}[unsafe.Offsetof(batch.RxSlot{}.Data)-C.OFF_SLOT_DATA]
@@ -54,8 +58,11 @@ var (
 	_ = [1]bool{}[unsafe.Offsetof(batch.Endpoint{}.Queued)-C.OFF_EP_QUEUED]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Endpoint{}.Lease)-C.OFF_EP_LEASE]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Open{}.XDP)-C.OFF_OPEN_XDP]
+	_ = [1]bool{}[unsafe.Offsetof(batch.Way{}.Queue)-C.OFF_WAY_QUEUE]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Tx{}.Status)-C.OFF_TX_STATUS]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Tx{}.Remote)-C.OFF_TX_REMOTE]
+	_ = [1]bool{}[unsafe.Offsetof(batch.Tx{}.LocalMAC)-C.OFF_TX_MAC]
+	_ = [1]bool{}[unsafe.Offsetof(batch.Turn{}.Deliveries)-C.OFF_TURN_DELIVERIES]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Tx{}.Message)-C.OFF_TX_MESSAGE]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Tx{}.Data)-C.OFF_TX_DATA]
 	_ = [1]bool{}[unsafe.Offsetof(batch.Open{}.Reason)-C.OFF_OPEN_REASON]
@@ -72,6 +79,9 @@ var (
 	_ = [1]bool{}[batch.MaxPayload-C.MQX_UDP_PAYLOAD]
 	_ = [1]bool{}[batch.ReasonSize-C.MQX_REASON]
 	_ = [1]bool{}[batch.SendQueued-C.MQX_SEND_QUEUED]
+	_ = [1]bool{}[batch.Deliveries-C.MQX_DELIVERIES]
+	_ = [1]bool{}[batch.KindQueue-C.MQX_KIND_QUEUE]
+	_ = [1]bool{}[batch.KindAnswers-C.MQX_KIND_ANSWERS]
 	_ = [1]bool{}[batch.KindUDP-C.MQX_KIND_UDP]
 	_ = [1]bool{}[batch.KindTCP-C.MQX_KIND_TCP]
 	_ = [1]bool{}[batch.KindTCPListener-C.MQX_KIND_TCP_LISTENER]

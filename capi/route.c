@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* route.c - routes. Over kernel sockets the kernel routes, so all of them are ready at once. */
+/* route.c - routes. Over kernel sockets the kernel routes, so all of those are ready at once. */
 #include <string.h>
 
 #include "internal.h"
@@ -20,6 +20,9 @@ QUIC_STATUS mqx_CxPlatResolveRoute(
     }
     if (socket->HasRemote) {
         route->UseQTIP = FALSE;
+    }
+    if (mqx_raw_prefers(socket, route) && !atomic_load(&mqx_forked)) {
+        return mqx_raw_resolve(socket, route, path_id, context, callback);
     }
     if (route->DatapathType == CXPLAT_DATAPATH_TYPE_RAW) {
         route->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL; /* its socket has no AF_XDP any more */

@@ -8,7 +8,7 @@
 /* UDP cannot carry more; TCP uses the whole block. */
 static uint32_t capacity(const MqxTx *tx)
 {
-    return tx->Slot->Endpoint.Kind == MQX_KIND_UDP ? MQX_UDP_PAYLOAD : MQX_IO_BUFFER;
+    return tx->Slot->Endpoint.Kind == MQX_KIND_TCP ? MQX_IO_BUFFER : MQX_UDP_PAYLOAD;
 }
 
 static MqxSlot *choose_slot(CXPLAT_SOCKET *socket, CXPLAT_ROUTE *route)
@@ -31,13 +31,19 @@ CXPLAT_SEND_DATA *mqx_CxPlatSendDataAlloc(CXPLAT_SOCKET *socket, CXPLAT_SEND_CON
             "CxPlatSendDataAlloc: needs a socket that can send, and a route");
         return NULL;
     }
-    MqxSlot *slot = choose_slot(socket, config->Route);
+    MqxSlot *queue = mqx_raw_prefers(socket, config->Route)
+                         ? mqx_raw_slot(socket->Datapath, config->Route->Queue)
+                         : NULL;
+    MqxSlot *slot = queue != NULL ? queue : choose_slot(socket, config->Route);
     MqxTx *tx = mqx_pool_get(slot->Partition->Tx);
     if (tx == NULL) {
         return NULL;
     }
-    bool uniform = (socket->Datapath->Features & CXPLAT_DATAPATH_FEATURE_SEND_SEGMENTATION) != 0;
+    bool uniform = queue == NULL &&
+                   (socket->Datapath->Features & CXPLAT_DATAPATH_FEATURE_SEND_SEGMENTATION) != 0;
     tx->Slot = slot;
+    tx->Socket = socket;
+    tx->Raw = queue != NULL;
     tx->Open.Length = 0;
     tx->Total = 0;
     tx->Sent = 0;
@@ -46,7 +52,8 @@ CXPLAT_SEND_DATA *mqx_CxPlatSendDataAlloc(CXPLAT_SOCKET *socket, CXPLAT_SEND_CON
     tx->Count = 0;
     tx->Tos = (uint8_t)((config->ECN & 3) | config->DSCP << 2);
     tx->Full = 0;
-    config->Route->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL;
+    config->Route->DatapathType =
+        queue != NULL ? CXPLAT_DATAPATH_TYPE_RAW : CXPLAT_DATAPATH_TYPE_NORMAL;
     return tx;
 }
 
@@ -124,26 +131,41 @@ static void finish(CXPLAT_SOCKET *socket, MqxTx *tx, int status)
     mqx_pool_put(tx);
 }
 
+/* By AF_XDP while its queue is there and has room, else by the kernel's socket of the same port. */
+static int transmit(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, MqxTx *tx)
+{
+    if (!tx->Raw) {
+        return mqxGoSend(&tx->Slot->Endpoint, tx);
+    }
+    memcpy(tx->LocalMac, route->LocalLinkLayerAddress, sizeof(tx->LocalMac));
+    memcpy(tx->NextHopMac, route->NextHopLinkLayerAddress, sizeof(tx->NextHopMac));
+    int status = mqxGoRawSend(&tx->Slot->Endpoint, tx);
+    if (status != 0) {
+        tx->Raw = false;
+        status = mqxGoSend(socket->Endpoint[0], tx);
+    }
+    return status;
+}
+
 void mqx_CxPlatSocketSend(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, CXPLAT_SEND_DATA *tx)
 {
     if (tx == NULL) {
         return;
     }
     commit(tx);
-    if (socket == NULL || route == NULL || tx->Slot->Socket != socket || tx->Count == 0) {
+    if (socket == NULL || route == NULL || tx->Socket != socket || tx->Count == 0) {
         mqx_pool_put(tx);
         return;
     }
     tx->Remote = route->RemoteAddress;
     tx->Local = route->LocalAddress;
-    MqxEndpoint *endpoint = &tx->Slot->Endpoint;
-    MqxCounters *counters = mqx_counters(endpoint->Partition);
+    MqxCounters *counters = mqx_counters(tx->Slot->Endpoint.Partition);
     mqx_count(&counters->TxBatches, 1);
     mqx_count(&counters->TxDatagrams, tx->Count);
     mqx_count(&counters->TxBytes, tx->Total);
     int status = atomic_load_explicit(&mqx_forked, memory_order_relaxed)
                      ? (int)QUIC_STATUS_INVALID_STATE
-                     : mqxGoSend(endpoint, tx);
+                     : transmit(socket, route, tx);
     if (status == MQX_SEND_QUEUED) {
         mqx_count(&counters->TxQueued, 1);
         return;

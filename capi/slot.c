@@ -100,6 +100,21 @@ MqxSlot *mqx_slot_of_queue(const CXPLAT_QUEUE *queue, const CXPLAT_SOCKET *socke
     return slot;
 }
 
+MqxSlot *mqx_slot_enter(const CXPLAT_QUEUE *queue)
+{
+    uint64_t value = (uint64_t)(uintptr_t)queue;
+    MqxSlot *slot = slot_at((uint32_t)value - 1);
+    if (slot == NULL || !mqx_gate_enter(slot)) {
+        return NULL;
+    }
+    /* Inside the gate the generation stands still. */
+    if (slot->Generation != value >> 32) {
+        mqx_gate_leave(slot);
+        return NULL;
+    }
+    return slot;
+}
+
 MqxSlot *mqx_slot_new(CXPLAT_SOCKET *socket, MqxPartition *partition)
 {
     pthread_mutex_lock(&slot_lock);

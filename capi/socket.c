@@ -49,6 +49,9 @@ static MqxTx *close_endpoint(MqxEndpoint *endpoint)
 void mqx_socket_close(CXPLAT_SOCKET *socket)
 {
     bool forked = atomic_load(&mqx_forked);
+    if (socket->RawTicket != 0 && !forked) {
+        mqxGoRawRemove(atomic_load(&socket->Datapath->Raw)->Engine, socket->RawTicket);
+    }
     for (uint16_t i = 0; i < socket->Count; i++) {
         mqx_gate_close(mqx_slot(socket->Endpoint[i]));
         if (!forked) {
@@ -155,10 +158,6 @@ static QUIC_STATUS check_udp(CXPLAT_DATAPATH *datapath, const CXPLAT_UDP_CONFIG 
 /* What was asked for and is had in another way is said, never dropped in silence. */
 static void tell_fallbacks(const CXPLAT_UDP_CONFIG *config, const MqxOpen *request)
 {
-    if (request->Xdp) {
-        mqx_count(&mqx_counters(0)->XdpUnavailable, 1);
-        mqx_log(MSQUICXDP_LEVEL_WARNING, "XDP was asked for; this version has kernel sockets only");
-    }
     if (request->Reason[0] != '\0') {
         bool alone = config->CibirIdLength != 0;
         mqx_log(
@@ -178,6 +177,35 @@ static void copy_cibir(MqxOpen *request, const CXPLAT_UDP_CONFIG *config)
         request->Cibir.DestinationOffset = config->CibirIdOffsetDst;
         memcpy(request->Cibir.Id, config->CibirId, sizeof(request->Cibir.Id));
     }
+}
+
+/*
+ * AF_XDP beside the kernel sockets, which hold the port and serve what does not come that way. What
+ * cannot be had is counted and said, and the socket goes on without.
+ */
+static void attach_raw(CXPLAT_SOCKET *socket, MqxOpen *request)
+{
+    request->Reason[0] = '\0';
+    MqxRaw *raw = mqx_raw(socket->Datapath, request->Reason);
+    if (raw != NULL) {
+        socket->RawTicket = mqxGoRawAdd(raw->Engine, request);
+    }
+    if (socket->RawTicket == 0) {
+        mqx_count(&mqx_counters(0)->XdpUnavailable, 1);
+        mqx_log(
+            MSQUICXDP_LEVEL_WARNING, "XDP was asked for, and the socket works over the kernel: %s",
+            request->Reason);
+    }
+}
+
+/* A client of whose peer AF_XDP knows the way sends from that way's address. */
+static void choose_source(CXPLAT_DATAPATH *datapath, MqxOpen *request)
+{
+    MqxRaw *raw = request->HasRemote ? mqx_raw(datapath, request->Reason) : NULL;
+    if (raw != NULL) {
+        mqxGoRawSource(raw->Engine, request);
+    }
+    request->Reason[0] = '\0';
 }
 
 /* How many endpoints a UDP socket has: one, or one for each partition. */
@@ -224,9 +252,16 @@ QUIC_STATUS mqx_CxPlatSocketCreateUdp(
     };
     copy_addresses(&request, config->LocalAddress, config->RemoteAddress);
     copy_cibir(&request, config);
+    if (request.Xdp) {
+        choose_source(datapath, &request);
+    }
     status = open_and_watch(socket, &request, out);
-    if (QUIC_SUCCEEDED(status)) {
-        tell_fallbacks(config, &request);
+    if (QUIC_FAILED(status)) {
+        return status;
+    }
+    tell_fallbacks(config, &request);
+    if (request.Xdp) {
+        attach_raw(socket, &request);
     }
     return status;
 }
@@ -330,8 +365,7 @@ void mqx_CxPlatSocketGetRemoteAddress(CXPLAT_SOCKET *socket, QUIC_ADDR *address)
 
 BOOLEAN mqx_CxPlatSocketRawSocketAvailable(CXPLAT_SOCKET *socket)
 {
-    (void)socket;
-    return FALSE;
+    return socket != NULL && socket->RawTicket != 0;
 }
 
 QUIC_STATUS mqx_CxPlatSocketGetTcpStatistics(

@@ -12,6 +12,7 @@
 package batch
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -25,6 +26,7 @@ const (
 	RxLent     = 16
 	RxSlots    = 64
 	RxControl  = 128
+	Deliveries = 64
 	TxSegments = 64
 	TxControl  = 96
 	IOBuffer   = 65536
@@ -39,13 +41,18 @@ const (
 	KindUDP         = 1
 	KindTCP         = 2
 	KindTCPListener = 3
+	KindQueue       = 4
+	KindAnswers     = 5
 )
 
 // SendQueued is the status of a send that waits in its endpoint's queue.
 const SendQueued = -1
 
-// DatapathNormal is CXPLAT_DATAPATH_TYPE_NORMAL: the datagram came through a kernel socket.
-const DatapathNormal = 1
+// CXPLAT_DATAPATH_TYPE: what a datagram came through, or goes out by.
+const (
+	DatapathNormal = 1 // a kernel socket
+	DatapathRaw    = 2 // AF_XDP
+)
 
 // CIBIR is MqxCibir.
 type CIBIR struct {
@@ -84,7 +91,10 @@ type RecvData struct {
 
 // RecvAllocatedNormal is RecvData.Flags of a fresh datagram from a kernel
 // socket: Allocated is bit 0, DatapathType bits 2 and 3.
-const RecvAllocatedNormal = 1 | DatapathNormal<<2
+const (
+	RecvAllocatedNormal = 1 | DatapathNormal<<2
+	RecvAllocatedRaw    = 1 | DatapathRaw<<2
+)
 
 // RxSlot is MqxRxSlot.
 type RxSlot struct {
@@ -132,11 +142,18 @@ type Message struct {
 	_   uint32
 }
 
+// Delivery is MqxDelivery.
+type Delivery struct {
+	Queue unsafe.Pointer
+	Chain *RecvData
+}
+
 // Turn is MqxTurn.
 type Turn struct {
 	Message      [RxBatch]Message
 	Block        [RxLent]*Rx
 	Chain        *RecvData
+	Delivery     [Deliveries]Delivery
 	Done         *Tx
 	Events       uint32
 	Taken        uint32
@@ -147,7 +164,8 @@ type Turn struct {
 	More         bool
 	Connected    bool
 	Disconnected bool
-	Reserved     [5]byte
+	Deliveries   uint8
+	Reserved     [4]byte
 }
 
 // Endpoint is MqxEndpoint.
@@ -183,10 +201,11 @@ type Endpoint struct {
 
 // Tx is MqxTx, MsQuic's CXPLAT_SEND_DATA.
 type Tx struct {
-	Next *Tx
-	Pool unsafe.Pointer
-	Slot unsafe.Pointer
-	Open struct {
+	Next   *Tx
+	Pool   unsafe.Pointer
+	Slot   unsafe.Pointer
+	Socket unsafe.Pointer
+	Open   struct {
 		Length uint32
 		Buffer unsafe.Pointer
 	}
@@ -200,16 +219,43 @@ type Tx struct {
 	Status   int32
 	TOS      uint8
 	Full     uint8
-	Reserved [2]byte
+	Raw      bool
+	Reserved uint8
 
-	Remote  Addr
-	Local   Addr
-	Message unix.Msghdr
-	Iov     unix.Iovec
-	Control [TxControl]byte
-	Length  [TxSegments]uint16
-	Data    [IOBuffer]byte
+	Remote     Addr
+	Local      Addr
+	LocalMAC   [6]byte
+	NextHopMAC [6]byte
+	Message    unix.Msghdr
+	Iov        unix.Iovec
+	Control    [TxControl]byte
+	Length     [TxSegments]uint16
+	Pad        uint64
+	Data       [IOBuffer]byte
 }
+
+// Way is MqxWay.
+type Way struct {
+	Remote     Addr
+	Local      Addr
+	LocalMAC   [6]byte
+	NextHopMAC [6]byte
+	_          uint32
+	Queue      unsafe.Pointer
+	Callback   unsafe.Pointer
+	Context    unsafe.Pointer
+	PathID     uint8
+	Again      bool
+	Found      bool
+	Reserved   [5]byte
+}
+
+// What a [Way]'s question comes to.
+const (
+	WayKnown   = 0
+	WayPending = -1
+	WayKernel  = -2
+)
 
 // Open is MqxOpen.
 type Open struct {
@@ -240,4 +286,15 @@ func (o *Open) Endpoints() []*Endpoint {
 func SetReason(dst *[ReasonSize]byte, text string) {
 	n := copy(dst[:ReasonSize-1], text)
 	dst[n] = 0
+}
+
+// SetSource names the source address of a socket whose user left it to us.
+func (o *Open) SetSource(source netip.Addr) {
+	if o.HasLocal && o.Local.Family != unix.AF_UNSPEC && !o.Local.IP().IsUnspecified() {
+		return
+	}
+	port := o.Local.Port
+	o.Local = AddrFrom(netip.AddrPortFrom(source.Unmap(), 0))
+	o.Local.Port = port
+	o.HasLocal = true
 }

@@ -25,6 +25,7 @@ enum {
     MQX_RX_LENT = 16,      /* blocks lent to a turn: a message of up to 128 segments needs two */
     MQX_RX_SLOTS = 64,     /* datagrams that one block can describe: what the kernel's GRO merges */
     MQX_RX_CONTROL = 128,  /* pktinfo, traffic class, hop limit and UDP_GRO together need 112 */
+    MQX_DELIVERIES = 64,   /* sockets that one turn of a queue receives for */
     MQX_TX_SEGMENTS = 64,  /* the kernel's limit for one UDP_SEGMENT send before Linux 6.9 */
     MQX_TX_CONTROL = 96,   /* traffic class, pktinfo and UDP_SEGMENT together need 88 */
     MQX_IO_BUFFER = 65536, /* one super-frame; UDP can carry 65507 bytes */
@@ -32,8 +33,14 @@ enum {
     MQX_REASON = 512         /* a sentence for people, NUL terminated */
 };
 
-/* What an endpoint is. */
-enum { MQX_KIND_UDP = 1, MQX_KIND_TCP = 2, MQX_KIND_TCP_LISTENER = 3 };
+/* What an endpoint is. A queue is one receive queue of an interface, and the datapath's AF_XDP socket on it. */
+enum {
+    MQX_KIND_UDP = 1,
+    MQX_KIND_TCP = 2,
+    MQX_KIND_TCP_LISTENER = 3,
+    MQX_KIND_QUEUE = 4,
+    MQX_KIND_ANSWERS = 5
+};
 
 /* Returned by a send that now waits in the endpoint's transmit queue. */
 enum { MQX_SEND_QUEUED = -1 };
@@ -75,6 +82,13 @@ typedef struct MqxRx {
     uint8_t Control[MQX_RX_CONTROL];
 } MqxRx;
 
+/* What a turn of a queue received for one socket. */
+typedef struct MqxDelivery {
+    void *
+        Queue; /* the first endpoint of the socket, as in CXPLAT_ROUTE.Queue: it may be gone by now */
+    CXPLAT_RECV_DATA *Chain;
+} MqxDelivery;
+
 /*
  * One turn of one endpoint: what a worker's wake-up asks of Go, and what it gets back. Turns belong to
  * a partition and are reused; blocks that a turn did not take stay in it for the next one.
@@ -83,6 +97,7 @@ typedef struct MqxTurn {
     struct mmsghdr Message[MQX_RX_BATCH]; /* Message[i] reads into Block[i] */
     MqxRx *Block[MQX_RX_LENT];            /* lent; NULL where memory was short */
     CXPLAT_RECV_DATA *Chain;              /* out: received datagrams, in order of arrival */
+    MqxDelivery Delivery[MQX_DELIVERIES]; /* out, queue: the same by socket, instead of Chain */
     struct CXPLAT_SEND_DATA *Done;        /* out: sends that left the queue, to complete and free */
     uint32_t Events;                      /* in: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP */
     uint32_t Taken;                       /* out: bit i: Block[i] now belongs to the chain */
@@ -93,7 +108,8 @@ typedef struct MqxTurn {
     uint8_t More;         /* out: there may be more to read, call again */
     uint8_t Connected;    /* out, TCP: the connection is now established */
     uint8_t Disconnected; /* out, TCP: it is over; said once */
-    uint8_t Reserved[5];
+    uint8_t Deliveries;   /* out, queue: how many Delivery holds */
+    uint8_t Reserved[4];
 } MqxTurn;
 
 /*
@@ -134,8 +150,9 @@ typedef struct MqxEndpoint {
 typedef struct CXPLAT_SEND_DATA {
     struct CXPLAT_SEND_DATA *Next; /* free list, transmit queue, or Done list */
     MqxPool *Pool;
-    struct MqxSlot *Slot; /* the endpoint chosen at allocation; C only */
-    QUIC_BUFFER Open;     /* the buffer in the caller's hands; Length 0: none */
+    struct MqxSlot *Slot;  /* the endpoint chosen at allocation; C only */
+    CXPLAT_SOCKET *Socket; /* C only */
+    QUIC_BUFFER Open;      /* the buffer in the caller's hands; Length 0: none */
 
     uint32_t Total; /* committed bytes */
     uint32_t Sent;  /* TCP: bytes sent; UDP: datagrams sent one by one after segmentation failed */
@@ -146,16 +163,42 @@ typedef struct CXPLAT_SEND_DATA {
     int32_t Status;   /* of a finished queued send: 0 or errno */
     uint8_t Tos;
     uint8_t Full; /* no further buffer fits */
-    uint8_t Reserved[2];
+    uint8_t Raw;  /* goes out by AF_XDP */
+    uint8_t Reserved;
 
     QUIC_ADDR Remote;
     QUIC_ADDR Local;
+    uint8_t LocalMac[6]; /* raw */
+    uint8_t NextHopMac[6];
     struct msghdr Message; /* what sendmsg is given; Go's */
     struct iovec Iov;
     uint8_t Control[MQX_TX_CONTROL];
     uint16_t Length[MQX_TX_SEGMENTS];
+    uint64_t Pad;
     uint8_t Data[MQX_IO_BUFFER] __attribute__((aligned(16)));
 } MqxTx;
+
+/* A way to a peer by AF_XDP: what is asked, and what is known of it. */
+typedef struct MqxWay {
+    QUIC_ADDR Remote;
+    QUIC_ADDR Local;       /* in: the source wanted, or a wildcard; out: the source */
+    uint8_t LocalMac[6];   /* out */
+    uint8_t NextHopMac[6]; /* out */
+    void *Queue;           /* out: the endpoint to send by, for CXPLAT_ROUTE.Queue */
+    void *Callback;        /* in: what to call when a pending answer comes; C only */
+    void *Context;         /* in: C only */
+    uint8_t PathId;        /* in: C only */
+    uint8_t Again;         /* in: do not trust what is known of the neighbour */
+    uint8_t Found;         /* out, of a pending answer: the neighbour answered */
+    uint8_t Reserved[5];
+} MqxWay;
+
+/* What MqxWay's question comes to. */
+enum {
+    MQX_WAY_KNOWN = 0,
+    MQX_WAY_PENDING = -1, /* the answer comes as an event of the datapath's first partition */
+    MQX_WAY_KERNEL = -2   /* not by AF_XDP: the kernel's sockets lead there */
+};
 
 /* What opening a socket needs, and says. */
 typedef struct MqxOpen {

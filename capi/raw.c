@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * raw.c - the AF_XDP side of a datapath: brought up by the first socket that wants it, and gone with the
+ * datapath. Each receive queue that it serves is an endpoint like a socket's, watched by one partition;
+ * one more endpoint brings the answers of neighbours. Sockets keep their kernel sockets beside it.
+ */
+#include <string.h>
+
+#include "_cgo_export.h"
+#include "internal.h"
+
+/* Slots of queues, and behind them the one of the answers. */
+static bool make_slots(CXPLAT_DATAPATH *datapath, MqxRaw *raw, uint16_t queues)
+{
+    for (uint16_t i = 0; i <= queues; i++) {
+        MqxSlot *slot = mqx_slot_new(NULL, &datapath->Partition[i % datapath->Count]);
+        if (slot == NULL) {
+            return false;
+        }
+        slot->Endpoint.Kind = i < queues ? MQX_KIND_QUEUE : MQX_KIND_ANSWERS;
+        raw->Endpoint[raw->Count++] = &slot->Endpoint;
+    }
+    return true;
+}
+
+static void free_raw(MqxRaw *raw)
+{
+    for (uint16_t i = 0; i < raw->Count; i++) {
+        mqx_slot_free(mqx_slot(raw->Endpoint[i]));
+    }
+    CxPlatFree(raw, QUIC_POOL_DATAPATH);
+}
+
+static MqxRaw *bring_up(CXPLAT_DATAPATH *datapath, char *reason)
+{
+    uint16_t queues = 0;
+    uint64_t engine = mqxGoRawOpen(&queues, reason);
+    if (engine == 0) {
+        return NULL;
+    }
+    MqxRaw *raw = CxPlatAlloc(
+        sizeof(*raw) + (queues + (size_t)1) * sizeof(raw->Endpoint[0]), QUIC_POOL_DATAPATH);
+    bool made = raw != NULL && make_slots(datapath, raw, queues);
+    for (uint16_t i = 0; made && i < raw->Count; i++) {
+        mqx_gate_open(mqx_slot(raw->Endpoint[i]));
+        mqx_slot_published(mqx_slot(raw->Endpoint[i]));
+    }
+    if (!made || mqxGoRawServe(engine, raw->Endpoint, raw->Count, reason) != 0) {
+        mqxGoRawClose(engine);
+        if (raw != NULL) {
+            free_raw(raw);
+        }
+        return NULL;
+    }
+    raw->Engine = engine;
+    return raw;
+}
+
+MqxRaw *mqx_raw(CXPLAT_DATAPATH *datapath, char *reason)
+{
+    pthread_mutex_lock(&datapath->RawLock);
+    MqxRaw *raw = atomic_load_explicit(&datapath->Raw, memory_order_relaxed);
+    if (raw == NULL) {
+        raw = bring_up(datapath, reason);
+        atomic_store_explicit(&datapath->Raw, raw, memory_order_release);
+    }
+    pthread_mutex_unlock(&datapath->RawLock);
+    return raw;
+}
+
+void mqx_raw_close(CXPLAT_DATAPATH *datapath)
+{
+    MqxRaw *raw = atomic_exchange(&datapath->Raw, NULL);
+    if (raw == NULL || atomic_load(&mqx_forked)) {
+        return;
+    }
+    for (uint16_t i = 0; i < raw->Count; i++) {
+        mqx_gate_close(mqx_slot(raw->Endpoint[i]));
+        mqxGoQuiesce(raw->Endpoint[i]);
+    }
+    for (uint16_t i = 0; i < raw->Count; i++) {
+        mqx_gate_wait(mqx_slot(raw->Endpoint[i]));
+    }
+    mqxGoRawClose(raw->Engine);
+    free_raw(raw);
+}
+
+MqxSlot *mqx_raw_slot(CXPLAT_DATAPATH *datapath, const CXPLAT_QUEUE *queue)
+{
+    MqxSlot *slot = mqx_slot_of_queue(queue, NULL);
+    bool ours = slot != NULL && slot->Endpoint.Kind == MQX_KIND_QUEUE && slot->Partition != NULL &&
+                slot->Partition->Datapath == datapath;
+    return ours ? slot : NULL;
+}
+
+bool mqx_raw_prefers(const CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route)
+{
+    static const uint8_t loopback6[16] = {[15] = 1};
+    const QUIC_ADDR *to = &route->RemoteAddress;
+    if (socket->RawTicket == 0 || route->DatapathType == CXPLAT_DATAPATH_TYPE_NORMAL) {
+        return false;
+    }
+    if (to->Ip.sa_family == AF_INET) {
+        return to->Ipv4.sin_addr.s_addr != htonl(INADDR_LOOPBACK);
+    }
+    return memcmp(&to->Ipv6.sin6_addr, loopback6, sizeof(loopback6)) != 0;
+}
+
+static void fill(CXPLAT_ROUTE *route, const MqxWay *way)
+{
+    route->LocalAddress = way->Local;
+    memcpy(route->LocalLinkLayerAddress, way->LocalMac, sizeof(way->LocalMac));
+    route->Queue = way->Queue;
+    route->DatapathType = CXPLAT_DATAPATH_TYPE_RAW;
+}
+
+QUIC_STATUS mqx_raw_resolve(
+    CXPLAT_SOCKET *socket,
+    CXPLAT_ROUTE *route,
+    uint8_t path_id,
+    void *context,
+    CXPLAT_ROUTE_RESOLUTION_CALLBACK_HANDLER callback)
+{
+    static const uint8_t unknown[6];
+    bool suspected = route->State == RouteSuspected;
+    bool learned = mqx_raw_slot(socket->Datapath, route->Queue) != NULL &&
+                   memcmp(route->NextHopLinkLayerAddress, unknown, sizeof(unknown)) != 0;
+    if (learned && !suspected) { /* the packet came by it: so does the answer */
+        route->DatapathType = CXPLAT_DATAPATH_TYPE_RAW;
+        route->State = RouteResolved;
+        return QUIC_STATUS_SUCCESS;
+    }
+    MqxWay way = {
+        .Remote = route->RemoteAddress,
+        .Local = route->LocalAddress,
+        .Callback = (void *)callback,
+        .Context = context,
+        .PathId = path_id,
+        .Again = suspected,
+    };
+    CXPLAT_ROUTE_STATE before = route->State;
+    route->State = RouteResolving; /* the answer may come before the question returns */
+    MqxRaw *raw = atomic_load(&socket->Datapath->Raw);
+    switch (mqxGoRawResolve(raw->Engine, &way)) {
+    case MQX_WAY_KNOWN:
+        fill(route, &way);
+        memcpy(route->NextHopLinkLayerAddress, way.NextHopMac, sizeof(way.NextHopMac));
+        route->State = RouteResolved;
+        return QUIC_STATUS_SUCCESS;
+    case MQX_WAY_PENDING: fill(route, &way); return QUIC_STATUS_PENDING;
+    default: /* the kernel's sockets lead there */
+        route->State = before;
+        route->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL;
+        route->Queue = NULL;
+        route->State = RouteResolved;
+        return QUIC_STATUS_SUCCESS;
+    }
+}
+
+/* Hands the answers of neighbours to those who asked. */
+void mqx_raw_answers(MqxSlot *slot)
+{
+    enum { BATCH = 16 };
+    MqxWay way[BATCH];
+    int n;
+    do {
+        n = mqxGoRawAnswers(&slot->Endpoint, way, BATCH);
+        for (int i = 0; i < n; i++) {
+            CXPLAT_ROUTE_RESOLUTION_CALLBACK_HANDLER callback =
+                (CXPLAT_ROUTE_RESOLUTION_CALLBACK_HANDLER)way[i].Callback;
+            if (callback != NULL) {
+                callback(
+                    way[i].Context, way[i].Found ? way[i].NextHopMac : NULL, way[i].PathId,
+                    way[i].Found);
+            }
+        }
+    } while (n == BATCH);
+}

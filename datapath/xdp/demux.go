@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+package xdp
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/datapath/frame"
+)
+
+// receiver is a socket that datagrams are for.
+type receiver struct {
+	queue unsafe.Pointer // the value of CXPLAT_ROUTE.Queue of its first endpoint
+	port  uint16
+
+	// Of a connected socket:
+	connected  bool
+	local      frame.IP
+	remote     frame.IP
+	remotePort uint16
+
+	// Of one that shares its port:
+	id       cibir.ID
+	encoding cibir.Encoding
+}
+
+// takes reports whether a datagram to the receiver's port is for it.
+func (r *receiver) takes(p *frame.Packet, payload []byte) bool {
+	if r.connected {
+		return p.Source == r.remote && p.SourcePort == r.remotePort && p.Destination == r.local
+	}
+	if r.id.Len() == 0 {
+		return true
+	}
+	id, verdict := r.encoding.Find(payload)
+	return verdict == cibir.Found && id == r.id
+}
+
+// demux finds receivers by port. Workers read it without a lock; a change puts
+// another list in place of the one that they may be reading.
+type demux struct {
+	mu     sync.Mutex // of writers
+	byPort [1 << 16]atomic.Pointer[[]*receiver]
+}
+
+// at returns the receivers at a port.
+func (d *demux) at(port uint16) []*receiver {
+	if list := d.byPort[port].Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// find returns who a datagram is for, nil if nobody. Connected sockets come first.
+func (d *demux) find(p *frame.Packet, payload []byte) (found *receiver) {
+	for _, r := range d.at(p.DestinationPort) {
+		if (r.connected || found == nil) && r.takes(p, payload) {
+			if found = r; r.connected {
+				break
+			}
+		}
+	}
+	return found
+}
+
+func (d *demux) add(r *receiver) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := append(slices.Clone(d.at(r.port)), r)
+	d.byPort[r.port].Store(&list)
+}
+
+// remove takes a receiver out, and reports whether others remain at its port.
+func (d *demux) remove(r *receiver) (others bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rest := slices.DeleteFunc(slices.Clone(d.at(r.port)), func(x *receiver) bool { return x == r })
+	if len(rest) == 0 {
+		d.byPort[r.port].Store(nil)
+		return false
+	}
+	d.byPort[r.port].Store(&rest)
+	return true
+}

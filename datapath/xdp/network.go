@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/msquicxdp/msquicxdp/datapath/classifier"
+	"github.com/msquicxdp/msquicxdp/datapath/frame"
+	"github.com/msquicxdp/msquicxdp/datapath/pool"
+	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+	"github.com/msquicxdp/msquicxdp/rundir"
+)
+
+// network is what an engine serves: interfaces and their queues.
+type network struct {
+	state      *rundir.Dir
+	member     *pool.Member
+	interfaces []int
+	programs   []*program // one for each of the interfaces
+	queues     []*Queue
+	rules      int
+	next       atomic.Uint32
+}
+
+// openNetwork joins every queue of every interface that is worth it. An interface
+// that cannot be served is passed over.
+func openNetwork(e *Engine) (*network, error) {
+	state, err := rundir.Open("")
+	if err != nil {
+		return nil, err
+	}
+	n := &network{state: state}
+	if n.member, err = pool.Open(state, kernel{}); err != nil {
+		state.Close()
+		return nil, err
+	}
+	all, err := net.Interfaces()
+	if err != nil {
+		n.close()
+		return nil, err
+	}
+	failures := []error{errNone}
+	for _, i := range all {
+		if !isWorthwhile(&i) {
+			continue
+		}
+		if err := n.serve(e, &i); err != nil {
+			failures = append(failures, fmt.Errorf("interface %s: %w", i.Name, err))
+		}
+	}
+	if len(n.queues) == 0 {
+		n.close()
+		return nil, errors.Join(failures...)
+	}
+	return n, nil
+}
+
+var errNone = errors.New("no interface is served by AF_XDP")
+
+// serve joins all queues of an interface, or none.
+func (n *network) serve(e *Engine, i *net.Interface) error {
+	var seats []*pool.Queue
+	for number := range classifier.MaxQueues {
+		seat, err := n.member.Join(i.Index, number, pool.Options{Checksums: true})
+		if errors.Is(err, xsk.ErrNoQueue) && number > 0 {
+			break
+		}
+		if err != nil {
+			for _, s := range seats {
+				_ = s.Leave()
+			}
+			return fmt.Errorf("queue %d: %w", number, err)
+		}
+		seats = append(seats, seat)
+	}
+	for _, s := range seats {
+		n.queues = append(n.queues, &Queue{engine: e, ifindex: i.Index, seat: s, checksum: frame.Partial})
+	}
+	n.interfaces = append(n.interfaces, i.Index)
+	n.programs = append(n.programs, seats[0].Program().(*program))
+	return nil
+}
+
+func (n *network) close() {
+	_ = n.member.Close()
+	n.state.Close()
+}
+
+// refresh tells the programs which addresses the host has.
+func (n *network) refresh() {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return // what was said before stays
+	}
+	var list []netip.Addr
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p.Addr())
+		}
+	}
+	for _, p := range n.programs {
+		_ = p.SetAddresses(list)
+	}
+}
+
+// queueOf chooses among the queues of an interface, in turn; nil if it has none.
+func (n *network) queueOf(ifindex int) *Queue {
+	start := int(n.next.Add(1))
+	for i := range n.queues {
+		q := n.queues[(start+i)%len(n.queues)]
+		if q.ifindex == ifindex {
+			return q
+		}
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+
+package xdp
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/msquicxdp/msquicxdp/datapath/batch"
+	"github.com/msquicxdp/msquicxdp/datapath/frame"
+	"github.com/msquicxdp/msquicxdp/datapath/ossock"
+	"github.com/msquicxdp/msquicxdp/datapath/pool"
+)
+
+// Queue is the engine's seat at one receive queue of an interface.
+type Queue struct {
+	engine   *Engine
+	ifindex  int
+	seat     seat
+	checksum frame.Checksum
+	name     unsafe.Pointer // the value of CXPLAT_ROUTE.Queue
+
+	sending  sync.Mutex
+	outgoing [batch.TxSegments]pool.Outgoing
+}
+
+// seat is a [pool.Queue], or what tests have in its place.
+type seat interface {
+	FD() int
+	Peek(limit int) int
+	Packet(i int) []byte
+	Release()
+	Reserve(n int) int
+	Frame(i int) []byte
+	Submit(packets []pool.Outgoing)
+	Kick() error
+}
+
+func (q *Queue) watch(ep *batch.Endpoint) error {
+	ep.FD = int32(q.seat.FD())
+	q.name = ep.Queue
+	return ossock.Watch(ep)
+}

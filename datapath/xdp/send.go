@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+
+package xdp
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/datapath/batch"
+	"github.com/msquicxdp/msquicxdp/datapath/frame"
+	"github.com/msquicxdp/msquicxdp/datapath/pool"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
+)
+
+// Send puts the datagrams of tx on the wire, all or none. ENOBUFS says that the
+// ring has no room: the caller has the kernel's socket.
+func (q *Queue) Send(tx *batch.Tx) unix.Errno {
+	flow := frame.Flow{
+		SourceMAC: frame.MAC(tx.LocalMAC), DestinationMAC: frame.MAC(tx.NextHopMAC),
+		Source: ipOf(&tx.Local), Destination: ipOf(&tx.Remote),
+		SourcePort: tx.Local.PortNumber(), DestinationPort: tx.Remote.PortNumber(),
+		TrafficClass: tx.TOS,
+	}
+	var h frame.Headers
+	if h.Set(&flow) != nil {
+		return unix.EAFNOSUPPORT
+	}
+	q.sending.Lock()
+	defer q.sending.Unlock()
+	count := int(tx.Count)
+	if q.seat.Reserve(count) < count {
+		return unix.ENOBUFS
+	}
+	var off uint32
+	for i, n := range tx.Length[:count] {
+		payload := tx.Data[off : off+uint32(n)]
+		off += uint32(n)
+		room := q.seat.Frame(i)
+		b := room[:h.Len()+copy(room[h.Len():], payload)]
+		if h.Put(b, q.checksum) != nil {
+			return unix.EMSGSIZE
+		}
+		q.outgoing[i] = pool.Outgoing{
+			Length: uint32(len(b)), ChecksumStart: uint16(h.ChecksumStart()), ChecksumOffset: frame.ChecksumOffset,
+		}
+	}
+	q.seat.Submit(q.outgoing[:count])
+	return kerr.Errno(q.seat.Kick())
+}
