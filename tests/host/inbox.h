@@ -52,6 +52,7 @@ struct inbox {
     /* Set before the socket is made. */
     bool keep;      /* keep received data in `kept`, unreturned */
     bool no_copies; /* only count */
+    bool raw;       /* datagrams may come by AF_XDP */
     void *user;
     struct inbox *accepting; /* the context of accepted sockets; NULL: they are rejected */
     QUIC_STATUS rejection;   /* with which status, if not 0 */

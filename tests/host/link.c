@@ -22,6 +22,7 @@ struct request {
         struct ifaddrmsg address;
         struct rtmsg route;
         struct tcmsg queueing;
+        struct ndmsg neighbour;
     } body;
     char attributes[1024];
 };
@@ -220,6 +221,31 @@ bool link_delete_address(const char *name, const QUIC_ADDR *address, unsigned pr
     return change_address(RTM_DELADDR, 0, name, address, prefix);
 }
 
+bool link_mac(const char *name, uint8_t mac[6])
+{
+    struct ifreq request = {0};
+    strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0;
+    close(fd);
+    memcpy(mac, request.ifr_hwaddr.sa_data, 6);
+    return ok;
+}
+
+bool link_add_neighbour(const char *name, const QUIC_ADDR *address, const uint8_t mac[6])
+{
+    struct request r;
+    size_t length;
+    const void *ip = ip_of(address, &length);
+    begin(&r, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(r.body.neighbour));
+    r.body.neighbour.ndm_family = (uint8_t)address->Ip.sa_family;
+    r.body.neighbour.ndm_ifindex = (int)if_nametoindex(name);
+    r.body.neighbour.ndm_state = NUD_PERMANENT;
+    add(&r, NDA_DST, ip, length);
+    add(&r, NDA_LLADDR, mac, 6);
+    return ask(&r);
+}
+
 /* Asks the kernel for the way to an address. */
 static bool is_local(const char *name, const QUIC_ADDR *address)
 {
@@ -288,6 +314,24 @@ bool link_delete_local_route(const char *name, const QUIC_ADDR *address)
 {
     struct request r;
     begin_local_route(&r, RTM_DELROUTE, 0, name, address);
+    return ask(&r);
+}
+
+bool link_add_host_route(const char *name, const QUIC_ADDR *address, const QUIC_ADDR *source)
+{
+    struct request r;
+    size_t length;
+    const void *ip = ip_of(address, &length);
+    begin(&r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(r.body.route));
+    r.body.route.rtm_family = (uint8_t)address->Ip.sa_family;
+    r.body.route.rtm_dst_len = (uint8_t)(8 * length);
+    r.body.route.rtm_table = RT_TABLE_MAIN;
+    r.body.route.rtm_protocol = RTPROT_STATIC;
+    r.body.route.rtm_scope = RT_SCOPE_LINK;
+    r.body.route.rtm_type = RTN_UNICAST;
+    add(&r, RTA_DST, ip, length);
+    add(&r, RTA_PREFSRC, ip_of(source, &length), length);
+    add(&r, RTA_OIF, &(uint32_t){if_nametoindex(name)}, sizeof(uint32_t));
     return ask(&r);
 }
 

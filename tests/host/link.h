@@ -29,10 +29,19 @@ bool link_add_address(const char *name, const QUIC_ADDR *address, unsigned prefi
 /* Waits until packets to an address of the interface come here: for IPv6 that takes a while. */
 bool link_wait_local(const char *name, const QUIC_ADDR *address);
 
+/* The hardware address of an Ethernet interface. */
+bool link_mac(const char *name, uint8_t mac[6]);
+
+/* Says for good which hardware address an address has behind the interface. */
+bool link_add_neighbour(const char *name, const QUIC_ADDR *address, const uint8_t mac[6]);
+
 bool link_delete_address(const char *name, const QUIC_ADDR *address, unsigned prefix);
 
 /* A default route, for the gateway's family, out of the interface. */
 bool link_add_default_route(const char *name, const QUIC_ADDR *gateway);
+
+/* A route to one address, which is on the link of the interface, and what to send from. */
+bool link_add_host_route(const char *name, const QUIC_ADDR *address, const QUIC_ADDR *source);
 
 /* Has packets to an address of no interface delivered here, by way of the interface, as if the path
  * took no more than mtu bytes. */

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * raw_test.c - AF_XDP through the interface: both ends of a veth pair in one namespace, as MsQuic's own
+ * tests have it, so that one datapath is server and client.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "host/duo.h"
+#include "host/link.h"
+#include "host/peer.h"
+
+static const char *const ends[2] = {"duo1", "duo2"};
+static const char *const ip4[2] = {"192.168.1.11", "192.168.1.12"};
+static const char *const ip6[2] = {"fc00::1:11", "fc00::1:12"};
+
+static bool add_end(int i)
+{
+    QUIC_ADDR v4 = addr(ip4[i], 0), v6 = addr(ip6[i], 0);
+    return link_up(ends[i]) && link_add_address(ends[i], &v4, 24) &&
+           link_add_address(ends[i], &v6, 112);
+}
+
+static bool add_neighbour(int i)
+{
+    QUIC_ADDR v4 = addr(ip4[1 - i], 0), v6 = addr(ip6[1 - i], 0);
+    QUIC_ADDR own4 = addr(ip4[i], 0), own6 = addr(ip6[i], 0);
+    uint8_t mac[6];
+    return link_mac(ends[1 - i], mac) && link_add_neighbour(ends[i], &v4, mac) &&
+           link_add_neighbour(ends[i], &v6, mac) && link_add_host_route(ends[i], &v4, &own4) &&
+           link_add_host_route(ends[i], &v6, &own6);
+}
+
+static bool wire(void)
+{
+    return link_add_veth(ends[0], ends[1]) && add_end(0) && add_end(1) && add_neighbour(0) &&
+           add_neighbour(1) && link_wait_usable(ends[0]) && link_wait_usable(ends[1]);
+}
+
+/* A server and a client that ask for XDP; the client finds its own address. */
+static bool open_raw(struct duo *d, uint32_t workers, const char *ip)
+{
+    memset(d, 0, sizeof(*d));
+    if (!CHECK(wire()) || !rig_open(&d->rig, workers)) {
+        return false;
+    }
+    inbox_init(&d->server_in, &d->rig);
+    inbox_init(&d->client_in, &d->rig);
+    inbox_init(&d->accepted_in, &d->rig);
+    d->server_in.raw = d->client_in.raw = true;
+    d->server = rig_udp_flags(
+        &d->rig, &d->server_in, NULL, NULL,
+        (CXPLAT_SOCKET_FLAGS)(CXPLAT_SOCKET_FLAG_XDP | CXPLAT_SOCKET_SERVER_OWNED));
+    if (d->server == NULL) {
+        return false;
+    }
+    QUIC_ADDR local = socket_local(d->server);
+    d->address = addr(ip, addr_port(&local));
+    d->client = rig_udp_flags(&d->rig, &d->client_in, NULL, &d->address, CXPLAT_SOCKET_FLAG_XDP);
+    return d->client != NULL && CHECK(CxPlatSocketRawSocketAvailable(d->server)) &&
+           CHECK(CxPlatSocketRawSocketAvailable(d->client));
+}
+
+static void close_raw(struct duo *d)
+{
+    duo_close(d);
+    CHECK(link_delete(ends[0]));
+}
+
+/* The client's route, resolved: here all neighbours are known. */
+static CXPLAT_ROUTE resolved(struct duo *d)
+{
+    CXPLAT_ROUTE route = {.RemoteAddress = d->address, .LocalAddress = socket_local(d->client)};
+    CHECK_EQ(CxPlatResolveRoute(d->client, &route, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
+    CHECK_EQ(route.State, RouteResolved);
+    CHECK_EQ(route.DatapathType, CXPLAT_DATAPATH_TYPE_RAW);
+    return route;
+}
+
+static void exchange(const char *ip, const char *own)
+{
+    struct duo d;
+    REQUIRE(open_raw(&d, 2, ip));
+    QUIC_ADDR want = addr(own, 0), local = socket_local(d.client);
+    CHECK(
+        memcmp(&want.Ipv6.sin6_addr, &local.Ipv6.sin6_addr, 16) == 0 ||
+        want.Ip.sa_family == AF_INET);
+    CXPLAT_ROUTE route = resolved(&d);
+    CHECK(send_batch(d.client, &route, 10, 1200, 1));
+    REQUIRE(CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 10)));
+    for (unsigned i = 0; i < 10; i++) {
+        const struct mail *m = inbox_mail(&d.server_in, i);
+        CHECK(m != NULL && m->length == 1200 && m->ttl > 0);
+        CHECK(m != NULL && addr_port(&m->from) == addr_port(&local));
+    }
+    close_raw(&d);
+}
+
+TEST(datagrams_of_ipv4)
+{
+    exchange("192.168.1.11", "192.168.1.12");
+}
+
+TEST(datagrams_of_ipv6)
+{
+    exchange("fc00::1:11", "fc00::1:12");
+}
+
+/* A server answers by the route that the datagram came with, without asking for the way. */
+TEST(an_answer_goes_back_the_way_it_came)
+{
+    struct duo d;
+    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    d.server_in.keep = true;
+    CXPLAT_ROUTE route = resolved(&d);
+    CHECK(send_pattern(d.client, &route, 300, 7));
+    REQUIRE(CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 1)));
+    CXPLAT_ROUTE back = {0};
+    QuicCopyRouteInfo(&back, d.server_in.kept->Route);
+    CHECK_EQ(d.server_in.kept->DatapathType, CXPLAT_DATAPATH_TYPE_RAW);
+    CHECK_EQ(CxPlatResolveRoute(d.server, &back, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
+    CHECK(send_pattern(d.server, &back, 301, 8));
+    REQUIRE(CHECK(inbox_wait(&d.client_in, INBOX_DATAGRAMS, 1)));
+    CHECK_EQ(inbox_mail(&d.client_in, 0)->length, 301);
+    close_raw(&d);
+}
+
+/* Loopback never goes by AF_XDP: the kernel's socket of the same port serves it. */
+TEST(loopback_is_the_kernels)
+{
+    struct duo d;
+    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    QUIC_ADDR mine = addr("127.0.0.1", 0), to = addr("127.0.0.1", addr_port(&d.address));
+    int fd = peer_udp(&mine);
+    CHECK(peer_send(fd, &to, "x", 1));
+    CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 1));
+    close(fd);
+    close_raw(&d);
+}
+
+/* What is deleted receives no more, by either way, and its rule goes with it. */
+TEST(a_deleted_socket_leaves_no_rule)
+{
+    struct duo d;
+    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    uint32_t both = CxPlatDataPathGetXdpRuleCount(d.rig.datapath);
+    rig_delete(d.client, &d.client_in);
+    d.client = NULL;
+    CHECK(CxPlatDataPathGetXdpRuleCount(d.rig.datapath) < both);
+    rig_delete(d.server, &d.server_in);
+    d.server = NULL;
+    CHECK_EQ(CxPlatDataPathGetXdpRuleCount(d.rig.datapath), 0);
+    close_raw(&d);
+}
+
+/* XDP is asked about in advance, and never mentioned unasked. */
+TEST(raw_is_a_feature_for_those_who_ask)
+{
+    struct duo d;
+    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    unsigned raw = CXPLAT_DATAPATH_FEATURE_RAW;
+    CHECK(CxPlatDataPathGetSupportedFeatures(d.rig.datapath, CXPLAT_SOCKET_FLAG_XDP) & raw);
+    CHECK(!(CxPlatDataPathGetSupportedFeatures(d.rig.datapath, CXPLAT_SOCKET_FLAG_NONE) & raw));
+    close_raw(&d);
+}
+
+CHECK_MAIN(
+    CASE(datagrams_of_ipv4),
+    CASE(datagrams_of_ipv6),
+    CASE(an_answer_goes_back_the_way_it_came),
+    CASE(loopback_is_the_kernels),
+    CASE(a_deleted_socket_leaves_no_rule),
+    CASE(raw_is_a_feature_for_those_who_ask))
