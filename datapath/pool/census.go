@@ -107,7 +107,7 @@ func (q *Queue) count() Census {
 	for i := range q.shape.Members {
 		busy := q.inFlight(i)
 		c.InFlight += busy
-		t := tenure(q.control.seats[i].owner.Load())
+		t := q.tenureOf(i)
 		if slot, taken := t.slot(); taken {
 			ring, known := rings[t]
 			c.Seats = append(c.Seats, SeatCensus{Seat: int(i), Slot: int(slot), Ring: ring, InFlight: busy, Known: known})

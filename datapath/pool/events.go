@@ -27,13 +27,14 @@ type EventKind uint8
 
 const (
 	Came      EventKind = 1 + iota // a member opened, or was there
-	Gone                           // a member closed, or died
+	Left                           // a member closed
+	Died                           // a member ended without that, or can no more be talked to
 	Recovered                      // this member gave back what a dead one had
 )
 
 // String returns the name of the kind.
 func (k EventKind) String() string {
-	return [...]string{"?", "came", "gone", "recovered"}[min(k, Recovered)]
+	return [...]string{"?", "came", "left", "died", "recovered"}[min(k, Recovered)]
 }
 
 // String is the event in a line.

@@ -97,8 +97,12 @@ func (g *geometry) chunks() uint32 { return g.Receive + g.sending() }
 // sending returns how many chunks are there to send.
 func (g *geometry) sending() uint32 { return g.Members * g.Send }
 
-// fill returns the size of the FILL ring, which all chunks to receive into fit in.
-func (g *geometry) fill() uint32 { return powerOfTwo(g.Receive) }
+// fill returns the size of the FILL ring, which has room for all chunks to receive into,
+// and for those that the kernel has taken without having said so yet.
+func (g *geometry) fill() uint32 { return powerOfTwo(g.Receive + fillSlack) }
+
+// fillSlack is some times what the kernel takes for one interrupt.
+const fillSlack = 512
 
 // completion returns the size of the COMPLETION ring, which all chunks to send fit in.
 func (g *geometry) completion() uint32 { return powerOfTwo(g.sending()) }

@@ -87,8 +87,11 @@ func (q *Queue) obtain(mode xsk.Mode) error {
 		if err == nil {
 			return q.enter(a)
 		}
-		if !errors.Is(err, errNobody) || time.Now().After(deadline) {
+		if !errors.Is(err, errNobody) {
 			return err
+		}
+		if time.Now().After(deadline) {
+			return &SilentError{What: q.topic.String()}
 		}
 	}
 }
@@ -193,7 +196,7 @@ func (q *Queue) lacks() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for n := range q.control.seats {
-		t := tenure(q.control.seats[n].owner.Load())
+		t := q.tenureOf(uint32(n))
 		if t.free() || q.knows(t) != nil {
 			continue
 		}
@@ -255,7 +258,7 @@ func (q *Queue) sit() error {
 // choose looks for a seat, and reports whether one has to be cleaned up first.
 func (q *Queue) choose() (dirty bool, err error) {
 	for n := range q.control.seats {
-		if slot, taken := tenure(q.control.seats[n].owner.Load()).slot(); taken && slot == q.member.slot {
+		if slot, taken := q.tenureOf(uint32(n)).slot(); taken && slot == q.member.slot {
 			return true, nil
 		}
 	}
@@ -341,7 +344,7 @@ func (q *Queue) connections(peers *[]*peer) (missing []Peer, err error) {
 				*peers = append(*peers, p)
 			}
 		}
-		if len(*peers) > before || tenure(q.control.seats[s.seat].owner.Load()) != s.tenure {
+		if len(*peers) > before || q.tenureOf(s.seat) != s.tenure {
 			continue
 		}
 		_, held, err := q.file.Held(seatAt+int64(s.seat), 1, true)

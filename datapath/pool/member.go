@@ -138,24 +138,11 @@ func (m *Member) receiveNewcomers() {
 			time.Sleep(acceptInterval)
 			continue
 		}
-		m.work.Go(func() { m.welcome(conn) })
+		m.enter(newPeer(conn, noSlot))
 	}
 }
 
 const acceptInterval = 10 * time.Millisecond
-
-// welcome waits until a newcomer has said who it is.
-func (m *Member) welcome(conn *net.UnixConn) {
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	first, fds, err := receive(conn)
-	closeAll(fds)
-	if err != nil || first.Kind != hello {
-		conn.Close()
-		return
-	}
-	_ = conn.SetReadDeadline(time.Time{})
-	m.enter(newPeer(conn, first.Slot))
-}
 
 // enter begins to listen to a peer.
 func (m *Member) enter(p *peer) {
@@ -166,8 +153,10 @@ func (m *Member) enter(p *peer) {
 		return
 	}
 	m.peers[p] = struct{}{}
-	m.events.add(Event{Kind: Came, Peer: p.Peer})
 	m.work.Go(func() { m.listenTo(p) })
+	if p.Slot != noSlot {
+		m.events.add(Event{Kind: Came, Peer: p.Peer})
+	}
 }
 
 // listenTo handles what a peer sends, until it is gone.
@@ -188,14 +177,23 @@ func (m *Member) listenTo(p *peer) {
 	delete(m.peers, p)
 	closed := m.closed
 	m.mu.Unlock()
-	if !closed {
-		m.events.add(Event{Kind: Gone, Peer: p.Peer})
-		m.wake()
+	if closed || p.Slot == noSlot {
+		return
 	}
+	kind := Died
+	if p.left {
+		kind = Left
+	}
+	m.events.add(Event{Kind: kind, Peer: p.Peer})
+	m.wake()
 }
 
 // handle handles one message and takes its descriptors. An error ends the connection.
 func (m *Member) handle(p *peer, in *message, fds []int) error {
+	if (in.Kind == hello) != (p.Slot == noSlot) {
+		closeAll(fds)
+		return fmt.Errorf("message of kind %d out of place", in.Kind)
+	}
 	switch in.Kind {
 	case reply:
 		p.answered(in, fds)
@@ -205,6 +203,11 @@ func (m *Member) handle(p *peer, in *message, fds []int) error {
 	}
 	closeAll(fds)
 	switch in.Kind {
+	case hello:
+		m.mu.Lock()
+		p.Slot = in.Slot
+		m.mu.Unlock()
+		m.events.add(Event{Kind: Came, Peer: p.Peer})
 	case who:
 		out := message{Kind: reply, ID: in.ID}
 		if m.has(in.Topic) {
@@ -218,9 +221,10 @@ func (m *Member) handle(p *peer, in *message, fds []int) error {
 		return p.tell(out, fds)
 	case ended:
 		m.wake()
-		return nil
+	case bye:
+		p.left = true
 	}
-	return fmt.Errorf("message of kind %d out of place", in.Kind)
+	return nil
 }
 
 // has reports whether the member can hand something over.
@@ -276,7 +280,13 @@ func (m *Member) admit(in *message, fds []int) error {
 func (m *Member) others() []*peer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Collect(maps.Keys(m.peers))
+	var peers []*peer
+	for p := range m.peers {
+		if p.Slot != noSlot {
+			peers = append(peers, p)
+		}
+	}
+	return peers
 }
 
 // Close leaves all queues and gives the slot up.
@@ -293,6 +303,9 @@ func (m *Member) Close() error {
 	var errs []error
 	for _, q := range queues {
 		errs = append(errs, q.leave())
+	}
+	for _, p := range m.others() {
+		_ = p.tellSoon(message{Kind: bye})
 	}
 	m.mu.Lock()
 	m.closed = true

@@ -20,14 +20,18 @@ var errSilent = errors.New("no answer")
 
 // peer is the connection to another member.
 type peer struct {
-	Peer
+	Peer // Slot is noSlot until one who connected has said hello
 	conn *net.UnixConn
+	left bool // it has said so: for who listens to it
 
 	asking  sync.Mutex  // one question at a time
 	id      uint32      // of the latest
 	answers chan answer // of room one
 	gone    chan struct{}
 }
+
+// noSlot is no member's.
+const noSlot = MaxSlots
 
 // answer is a reply, whose descriptors belong to who takes it.
 type answer struct {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -61,6 +62,7 @@ type puppet struct {
 	mu     sync.Mutex // that a turn is under way
 	report report
 	dieAt  point
+	sent   atomic.Uint64
 	stop   chan struct{}
 	work   sync.WaitGroup
 }
@@ -151,7 +153,7 @@ func (p *puppet) tell(err error) report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.report
-	r.Slot = p.member.Slot()
+	r.Slot, r.Sent = p.member.Slot(), p.sent.Load()
 	if err != nil {
 		r.Err = err.Error()
 	}
@@ -214,7 +216,7 @@ func (p *puppet) note(packet []byte) {
 func (p *puppet) send() {
 	runtime.LockOSThread()
 	start := time.Now()
-	begun := p.report.Sent
+	begun := p.sent.Load()
 	out := make([]Outgoing, MaxTurn)
 	for {
 		select {
@@ -223,11 +225,10 @@ func (p *puppet) send() {
 		default:
 		}
 		due := begun + uint64(time.Since(start).Seconds()*float64(p.Rate))
-		n := p.queue.Reserve(int(min(due-p.report.Sent, MaxTurn)))
+		n := p.queue.Reserve(int(min(due-p.sent.Load(), MaxTurn)))
 		for i := range n {
-			p.report.Sent++
-			frame := p.queue.Frame(i)
-			out[i].Length = uint32(copy(frame, packet(p.To, uint64(p.member.Slot())<<56|p.report.Sent, 1294)))
+			n := p.sent.Add(1)
+			out[i].Length = uint32(copy(p.queue.Frame(i), packet(p.To, uint64(p.member.Slot())<<56|n, 1294)))
 		}
 		p.queue.Submit(out[:n])
 		if n == 0 && p.queue.Backlog() == 0 {

@@ -73,8 +73,11 @@ func (m *Member) attach(p *program) error {
 			p.Program, err = m.kernel.Adopt(p.ifindex, a.fds)
 			return err
 		}
-		if !errors.Is(err, errNobody) || time.Now().After(deadline) {
+		if !errors.Is(err, errNobody) {
 			return err
+		}
+		if time.Now().After(deadline) {
+			return &SilentError{What: topic{Ifindex: uint32(p.ifindex)}.String()}
 		}
 	}
 }

@@ -2,36 +2,55 @@
 
 package pool
 
-import "github.com/msquicxdp/msquicxdp/datapath/xsk"
+import (
+	"time"
 
-// recover gives the chunks in a dead member's RX ring back, and frees its seat. The
-// caller has the lock of the seat.
+	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+)
+
+// recover gives the chunks in the RX rings of dead members back, and frees their seats,
+// whose locks the caller has and recover opens.
 //
-// It goes on with the dead member's receive turns, without looking at packets: first
-// with the one that it was in, then with one turn for all the rest. Since each
-// is in the seat's word, the next one can go on in the same way when this one dies.
-// Nothing is taken from the others, who receive and send meanwhile. What the dead one
-// had to send stays where it is: see sending.
-func (q *Queue) recover(dead *sibling) (chunks int, err error) {
-	slot, _ := dead.tenure.slot()
-	if err := q.program.DeleteSocket(slot, q.topic.Queue); err != nil {
-		return 0, err
+// It goes on with their receive turns, without looking at packets. Nothing is taken from
+// the others, who receive and send meanwhile. What the dead had to send stays where it is:
+// see sending.
+func (q *Queue) recover(dead []*sibling, since time.Time) {
+	refused := make([]error, len(dead))
+	for i, s := range dead {
+		slot, _ := s.tenure.slot()
+		refused[i] = q.program.DeleteSocket(slot, q.topic.Queue)
 	}
 	grace()
+	for i, s := range dead {
+		slot, _ := s.tenure.slot()
+		e := Event{Kind: Recovered, Peer: Peer{Slot: slot}, Ifindex: int(q.topic.Ifindex), Queue: int(q.topic.Queue), Err: refused[i]}
+		if e.Err == nil {
+			e.Chunks = q.finish(s)
+			e.Err = q.clearSlot(slot)
+		}
+		q.unlock(s.seat)
+		e.Duration = time.Since(since)
+		q.member.events.add(e)
+	}
+}
+
+// finish goes on with the receive turns of a dead member whose RX ring is at rest:
+// with the one that it was in, and then with one turn for all the rest. Since each
+// is in the seat's word, somebody else can go on in the same way when this process
+// dies in the middle. Then the seat is free.
+func (q *Queue) finish(dead *sibling) (chunks int) {
 	s := &q.control.seats[dead.seat]
 	released := dead.trail.taken()
 	descs := dead.ring.Pending(nil)
 	begun := turn(s.turn.Load())
 	from, to := begun.of(released, len(descs))
 	if from < to {
-		maybe, rest := q.chunksOf(descs[from:to]), descs[to:]
-		chunks += q.fill.Push(q.missing(maybe, begun.given(), dead, rest))
+		chunks = q.fill.Push(q.missing(q.chunksOf(descs[from:to]), begun.given(), dead, descs[to:]))
 	}
-	rest := q.chunksOf(descs[to:])
 	s.turn.Store(uint64(newTurn(q.trail.put(), released+uint32(to), len(descs)-to)))
-	chunks += q.fill.Push(rest)
+	chunks += q.fill.Push(q.chunksOf(descs[to:]))
 	s.owner.Store(uint32(dead.tenure.next()))
-	return chunks, q.clearSlot(slot)
+	return chunks
 }
 
 // missing returns those chunks that have not been pushed since a FILL index.

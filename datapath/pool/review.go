@@ -47,38 +47,35 @@ func (m *Member) cleanUp(q *Queue, since time.Time) {
 	if q.left {
 		return
 	}
-	for n := range q.control.seats {
-		if s := &q.control.seats[n]; s != q.seat && !tenure(s.owner.Load()).free() {
-			q.inherit(uint32(n), since)
-		}
+	if dead := q.inherit(); len(dead) > 0 {
+		q.recover(dead, since)
+		q.announce()
 	}
 	q.forget()
 }
 
-// inherit cleans up a seat if its owner is dead, and if nobody else does.
-func (q *Queue) inherit(n uint32, since time.Time) {
-	t := tenure(q.control.seats[n].owner.Load())
-	q.mu.Lock()
-	dead := q.knows(t)
-	q.mu.Unlock()
-	if dead == nil {
-		return // what it told us when it came is still to be read, which asks for a review
+// inherit takes the locks of the seats whose owners are dead, and returns their sockets.
+func (q *Queue) inherit() (dead []*sibling) {
+	for _, s := range q.siblings() {
+		// Who has a seat that is not free has its lock, if it lives; so has who cleans up.
+		if q.tenureOf(s.seat) != s.tenure {
+			continue
+		}
+		if ok, err := q.file.TryLock(seatAt+int64(s.seat), 1); !ok || err != nil {
+			continue
+		}
+		if q.tenureOf(s.seat) == s.tenure {
+			dead = append(dead, s)
+		} else {
+			q.unlock(s.seat)
+		}
 	}
-	if ok, err := q.file.TryLock(seatAt+int64(n), 1); !ok || err != nil {
-		return // it lives, or somebody cleans up
-	}
-	if tenure(q.control.seats[n].owner.Load()) == t {
-		slot, _ := t.slot()
-		chunks, err := q.recover(dead)
-		q.member.events.add(Event{
-			Kind: Recovered, Peer: Peer{Slot: slot},
-			Ifindex: int(q.topic.Ifindex), Queue: int(q.topic.Queue),
-			Chunks: chunks, Duration: time.Since(since), Err: err,
-		})
-	}
-	_ = q.file.Unlock(seatAt+int64(n), 1)
-	q.announce()
+	return dead
 }
+
+func (q *Queue) tenureOf(seat uint32) tenure { return tenure(q.control.seats[seat].owner.Load()) }
+
+func (q *Queue) unlock(seat uint32) { _ = q.file.Unlock(seatAt+int64(seat), 1) }
 
 // announce tells all members to look who is in the pool. Who is stopped need not hear it:
 // there is enough for it to read when it goes on.
@@ -109,7 +106,7 @@ func (q *Queue) forget() {
 
 // stays reports whether the member whose socket it is is in the pool, or about to be.
 func (q *Queue) stays(s *sibling) bool {
-	t := tenure(q.control.seats[s.seat].owner.Load())
+	t := q.tenureOf(s.seat)
 	if t == s.tenure {
 		return true
 	}

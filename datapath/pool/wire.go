@@ -26,6 +26,7 @@ const (
 	reply                 // answer to either: ID, Found; to hand with descriptors
 	serve                 // I am in this pool: Topic, Seats[0]; with my socket
 	ended                 // somebody is no more in this pool: Topic
+	bye                   // last of who closes
 )
 
 // topic is what a message is about: the program of an interface, or the pool of a queue.
@@ -94,7 +95,7 @@ func decode(b []byte) (*message, error) {
 
 // check refuses numbers that lead nowhere.
 func (m *message) check() error {
-	if m.Kind < hello || m.Kind > ended || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers {
+	if m.Kind < hello || m.Kind > bye || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers {
 		return fmt.Errorf("a message that nobody sends: kind %d, slot %d, %+v, found %d, count %d", m.Kind, m.Slot, m.Topic, m.Found, m.Count)
 	}
 	return nil
