@@ -18,8 +18,8 @@ type duties struct {
 	links      map[int]struct{}          // these interfaces changed, or their addresses
 	routes     bool                      // some route or rule changed
 	neighbours map[neighbourKey]struct{} // these changed
-	solicit    []*neighbour              // somebody sends to these
-	verify     []*neighbour              // somebody doubts these
+	used       []*neighbour              // somebody sends to these
+	doubted    map[*neighbour]struct{}   // somebody doubts that these are there
 	waiters    []*waiter                 // these are new
 }
 
@@ -30,7 +30,7 @@ type waiter struct {
 }
 
 func newDuties() duties {
-	return duties{links: make(map[int]struct{}), neighbours: make(map[neighbourKey]struct{})}
+	return duties{links: make(map[int]struct{}), neighbours: make(map[neighbourKey]struct{}), doubted: make(map[*neighbour]struct{})}
 }
 
 // add calls f to add to the duties, and wakes the worker. It reports false when
@@ -46,12 +46,12 @@ func (a *agenda) add(f func(*duties)) bool {
 	return true
 }
 
-// solicit adds a neighbour that a datagram goes to, unless it is there already
+// noteUse adds a neighbour that a datagram goes to, unless it is there already
 // or the worker is still at it.
-func (a *agenda) solicit(n *neighbour) {
+func (a *agenda) noteUse(n *neighbour) {
 	a.add(func(d *duties) {
 		if !n.noted.Swap(true) {
-			d.solicit = append(d.solicit, n)
+			d.used = append(d.used, n)
 		}
 	})
 }

@@ -31,11 +31,15 @@ func (c *conn) askEthernet(index int) (ethernet, error) {
 	return parseEthernet(msg), nil
 }
 
-// awaitChange waits until the kernel has done what it announced of an interface
-// or its addresses: the announcement comes first, and then fall the routes that
-// depended on it. The kernel answers for an interface under the same lock for
-// network configuration (RTNL), so the answer itself does not matter.
-func (c *conn) awaitChange(index int) { c.askEthernet(index) }
+// awaitChanges waits until the kernel has done what it has announced. It tells
+// of a route before it takes it away, and of an interface, an address or a
+// nexthop object before the routes fall that depended on it. All that happens
+// under its lock for network configuration (RTNL), under which it also answers
+// for an interface; the answer itself does not matter.
+func (c *conn) awaitChanges() { c.askEthernet(loopback) }
+
+// loopback is the index of the loopback interface in every namespace.
+const loopback = 1
 
 // parseEthernet reads an RTM_NEWLINK message.
 func parseEthernet(msg []byte) (e ethernet) {

@@ -127,9 +127,11 @@ func (t *Table) forgetWays(links ...int) {
 	t.generation.Add(1)
 }
 
+// forgetWay drops the way of a flow, and whether it may have its source.
 func (t *Table) forgetWay(f flow) {
 	t.ask.Lock()
 	defer t.ask.Unlock()
+	delete(t.own, f.local)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.ways, f)

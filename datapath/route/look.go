@@ -2,45 +2,6 @@
 
 package route
 
-import (
-	"errors"
-
-	"golang.org/x/sys/unix"
-)
-
-// solicit makes the kernel find or check the address of a neighbour that is in
-// a state, and returns what is to come of it.
-func (w *worker) solicit(key neighbourKey, state uint16) (goal, error) {
-	switch {
-	case state&unix.NUD_INCOMPLETE != 0:
-		return goalAddress, nil // it is at it
-	case state&nudValid == 0:
-		return goalAddress, w.orKnock(key, w.conn.solicit(key))
-	case state&unix.NUD_STALE != 0:
-		return goalNone, w.orKnock(key, w.conn.solicit(key))
-	}
-	return goalNone, nil
-}
-
-// verify makes the kernel ask a neighbour again.
-func (w *worker) verify(key neighbourKey, state uint16) (goal, error) {
-	switch {
-	case state&nudStatic != 0:
-		return goalNone, nil
-	case state&nudValid == 0:
-		return w.solicit(key, state)
-	}
-	return goalAnswer, w.orKnock(key, w.conn.probe(key))
-}
-
-// orKnock is for a process that may not tell the kernel what to do.
-func (w *worker) orKnock(key neighbourKey, err error) error {
-	if errors.Is(err, unix.EPERM) {
-		return w.knocker.knock(key)
-	}
-	return err
-}
-
 // look stores what the kernel knows of a neighbour, after the worker has aimed
 // at something or failed to. It returns the goal that has been reached, or that
 // cannot be reached because of the error, and goalNone when there is none yet.

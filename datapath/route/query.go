@@ -69,7 +69,7 @@ type Answer struct {
 type flow struct {
 	remote, local         netip.Addr // local is not valid when the kernel chooses
 	remotePort, localPort uint16
-	scope                 int // 0 for any interface
+	scope                 int32 // 0 for any interface; of this size so that there are no gaps, which slow down the map
 }
 
 func (q *Query) flow() flow {
@@ -81,7 +81,7 @@ func (q *Query) flow() flow {
 		f.local = netip.Addr{}
 	}
 	if needsScope(f.remote) {
-		f.scope = q.Scope
+		f.scope = int32(q.Scope)
 	}
 	return f
 }

@@ -9,14 +9,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// solicit makes the kernel ask a neighbour for its address, as if it had a
-// datagram to send there.
-func (c *conn) solicit(key neighbourKey) error {
-	return c.setNeighbour(neighbourMessage{key: key, flags: unix.NTF_USE}, "solicit")
+// solicit makes the kernel find or check the address of a neighbour that is in
+// a state, and returns what is to come of it.
+func (w *worker) solicit(key neighbourKey, state uint16) (goal, error) {
+	switch {
+	case state&unix.NUD_INCOMPLETE != 0:
+		return goalAddress, nil // it is at it
+	case state&nudValid == 0:
+		return goalAddress, w.orKnock(key, w.conn.useNeighbour(key))
+	case state&unix.NUD_STALE != 0:
+		return goalNone, w.orKnock(key, w.conn.useNeighbour(key))
+	}
+	return goalNone, nil
 }
 
-// probe makes the kernel ask a neighbour whether it still has its address.
-func (c *conn) probe(key neighbourKey) error {
+// verify makes the kernel ask a neighbour again.
+func (w *worker) verify(key neighbourKey, state uint16) (goal, error) {
+	switch {
+	case state&nudStatic != 0:
+		return goalNone, nil
+	case state&nudValid == 0:
+		return w.solicit(key, state)
+	case state&unix.NUD_PROBE != 0:
+		return goalAnswer, nil // it is at it
+	}
+	return goalAnswer, w.orKnock(key, w.conn.probeNeighbour(key))
+}
+
+// orKnock is for a process that may not tell the kernel what to do.
+func (w *worker) orKnock(key neighbourKey, err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return w.knocker.knock(key)
+	}
+	return err
+}
+
+// useNeighbour has the kernel do what it does when it sends to a neighbour: ask
+// for its address, or check it some time later if it is stale. A permanent
+// entry would cease to be one.
+func (c *conn) useNeighbour(key neighbourKey) error {
+	return c.setNeighbour(neighbourMessage{key: key, flags: unix.NTF_USE}, "use")
+}
+
+// probeNeighbour has the kernel ask a neighbour at its address whether it is
+// still there.
+func (c *conn) probeNeighbour(key neighbourKey) error {
 	return c.setNeighbour(neighbourMessage{key: key, state: unix.NUD_PROBE}, "probe")
 }
 
@@ -29,65 +66,3 @@ func (c *conn) setNeighbour(m neighbourMessage, op string) error {
 }
 
 func (k neighbourKey) String() string { return fmt.Sprintf("%v, interface %d", k.ip, k.index) }
-
-// knocker makes the kernel ask a neighbour when the process may not tell it to
-// (CAP_NET_ADMIN): it sends the neighbour an empty datagram. The zero value
-// has no sockets.
-type knocker struct {
-	sockets map[uint8]int // by address family
-}
-
-// discardPort is where knocks go (RFC 863).
-const discardPort = 9
-
-// newKnocker opens sockets in the network namespace of the calling thread if
-// the process needs them. A family that the kernel lacks has none.
-func newKnocker(c *conn) (knocker, error) {
-	if err := c.solicit(neighbourKey{}); !errors.Is(err, unix.EPERM) {
-		return knocker{}, nil // refused for what is asked, not for who asks
-	}
-	k := knocker{sockets: make(map[uint8]int)}
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		fd, err := unix.Socket(int(family), unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
-		if errors.Is(err, unix.EAFNOSUPPORT) {
-			continue
-		}
-		if err != nil {
-			k.close()
-			return knocker{}, &Error{Op: "socket", Args: familyName(family) + ", UDP", Err: err, Hint: socketHint(err)}
-		}
-		k.sockets[family] = fd
-	}
-	return k, nil
-}
-
-// knock sends the datagram.
-func (k knocker) knock(key neighbourKey) error {
-	fd, ok := k.sockets[familyOf(key.ip)]
-	if !ok {
-		return &Error{Op: "send to neighbour", Args: key.String(), Err: unix.EAFNOSUPPORT}
-	}
-	// MSG_DONTROUTE: the address is a neighbour's, whatever the routes say.
-	to, oob := destination(key)
-	if err := unix.Sendmsg(fd, nil, oob, to, unix.MSG_DONTROUTE); err != nil {
-		return &Error{Op: "send to neighbour", Args: key.String(), Err: err}
-	}
-	return nil
-}
-
-// destination returns an address to send to, and the control message that says
-// by which interface.
-func destination(key neighbourKey) (unix.Sockaddr, []byte) {
-	if key.ip.Is4() {
-		return &unix.SockaddrInet4{Port: discardPort, Addr: key.ip.As4()},
-			unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(key.index)})
-	}
-	return &unix.SockaddrInet6{Port: discardPort, Addr: key.ip.As16(), ZoneId: uint32(key.index)},
-		unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: uint32(key.index)})
-}
-
-func (k knocker) close() {
-	for _, fd := range k.sockets {
-		unix.Close(fd)
-	}
-}

@@ -118,9 +118,10 @@ func (t *Table) closeSockets() {
 	t.events.Close() // does nothing to what is closed or nil
 }
 
-// Generation returns a number that changes when answers may have changed, so
-// that a sender can keep an answer until then. It also changes when a neighbour
-// that is in use should be looked at again, which Resolve sees to.
+// Generation returns a number that changes when answers may have changed. A
+// sender that reads it before it calls Resolve can keep the answer until it
+// changes. It also changes when a neighbour should be checked if it is in use,
+// which is what such a sender says by calling Resolve again.
 func (t *Table) Generation() uint64 { return t.generation.Load() }
 
 // Resolve says how a datagram goes. It does not wait for the network.
@@ -145,7 +146,7 @@ func (t *Table) Reverify(q *Query, mac [6]byte) Answer {
 	if answer.State != Known || answer.MAC != mac || t.static(n) {
 		return answer
 	}
-	if !t.agenda.add(func(d *duties) { d.verify = append(d.verify, n) }) {
+	if !t.agenda.add(func(d *duties) { d.doubted[n] = struct{}{} }) {
 		return Answer{Err: ErrClosed}
 	}
 	answer.State, answer.MAC = Pending, [6]byte{}
@@ -200,7 +201,7 @@ func (t *Table) resolve(q *Query) (Answer, *neighbour) {
 	answer, wanting := w.answer(q)
 	t.mu.RUnlock()
 	if wanting && !w.neighbour.noted.Load() {
-		t.agenda.solicit(w.neighbour)
+		t.agenda.noteUse(w.neighbour)
 	}
 	return answer, w.neighbour
 }

@@ -83,7 +83,7 @@ func parseWay(msg []byte) (w *way, ok bool) {
 // askPath asks for the way of a flow, and tries the interfaces if the peer turns
 // out to be this host.
 func (c *conn) askPath(f *flow, interfaces []int) (*way, error) {
-	w, err := c.askWay(f, f.scope)
+	w, err := c.askWay(f, int(f.scope))
 	if err != nil {
 		return nil, err
 	}

@@ -73,17 +73,15 @@ func (w *worker) perform(d *duties) {
 	if d.everything {
 		w.t.addEverything(d)
 	}
-	for index := range d.links {
-		w.conn.awaitChange(index)
-	}
 	if d.routes || len(d.links) != 0 {
+		w.conn.awaitChanges()
 		w.t.forgetWays(slices.Collect(maps.Keys(d.links))...)
 		d.waiters = append(d.waiters, w.release()...) // each may have another next hop now
 	}
-	for _, n := range d.solicit {
+	for _, n := range d.used {
 		w.act(n, w.solicit)
 	}
-	for _, n := range d.verify {
+	for n := range d.doubted {
 		w.act(n, w.verify)
 	}
 	for key := range d.neighbours {
