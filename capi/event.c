@@ -107,13 +107,14 @@ static void deliver_raw(MqxDelivery *delivery)
     mqx_gate_leave(slot);
 }
 
-static void serve_queue(MqxSlot *slot)
+static void serve_queue(MqxSlot *slot, uint32_t events)
 {
     MqxPartition *partition = slot->Partition;
     MqxTurn *turn = mqx_turn_take(partition);
     if (turn == NULL) {
         return; /* out of memory: the event comes again */
     }
+    turn->Events = events;
     for (int i = 0; i < MAX_TURNS; i++) {
         mqxGoRawTurn(&slot->Endpoint, turn);
         count_turn(partition->Index, turn);
@@ -124,6 +125,7 @@ static void serve_queue(MqxSlot *slot)
         if (!turn->More) {
             break;
         }
+        turn->Events = EPOLLIN;
     }
     mqx_turn_give(partition, turn);
 }
@@ -164,7 +166,7 @@ static bool accept_one(MqxSlot *listener)
 static void dispatch(MqxSlot *slot, uint32_t events)
 {
     switch (slot->Endpoint.Kind) {
-    case MQX_KIND_QUEUE: serve_queue(slot); break;
+    case MQX_KIND_QUEUE: serve_queue(slot, events); break;
     case MQX_KIND_ANSWERS: mqx_raw_answers(slot); break;
     case MQX_KIND_TCP_LISTENER:
         for (int i = 0; i < MAX_ACCEPTS && accept_one(slot); i++) {

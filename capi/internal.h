@@ -84,6 +84,8 @@ typedef struct MqxSlot {
     MqxEndpoint Endpoint;
 } MqxSlot;
 
+uint64_t mqx_now_ms(void);
+
 MqxSlot *mqx_slot_new(CXPLAT_SOCKET *socket, struct MqxPartition *partition);
 void mqx_slot_free(MqxSlot *slot);
 
@@ -153,8 +155,10 @@ struct CXPLAT_DATAPATH {
     bool HasUdp;
     bool HasTcp;
     bool RawAvailable;       /* as far as a cheap look tells */
-    pthread_mutex_t RawLock; /* while Raw is brought up */
-    _Atomic(MqxRaw *) Raw;   /* NULL until a socket asks for it, and where it cannot be had */
+    pthread_mutex_t RawLock; /* while Raw is brought up, and over the next two */
+    uint64_t RawRetryAt;     /* milliseconds */
+    char RawReason[MQX_REASON];
+    _Atomic(MqxRaw *) Raw; /* NULL until a socket asks for it, and where it cannot be had */
     MqxPartition Partition[];
 };
 

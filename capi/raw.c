@@ -56,16 +56,26 @@ static MqxRaw *bring_up(CXPLAT_DATAPATH *datapath, char *reason)
     return raw;
 }
 
+/* What failed a moment ago is not tried again for every socket. */
+enum { RETRY_MS = 1000 };
+
+static void try_bring_up(CXPLAT_DATAPATH *datapath)
+{
+    uint64_t now = mqx_now_ms();
+    if (atomic_load(&datapath->Raw) == NULL && now >= datapath->RawRetryAt) {
+        datapath->RawRetryAt = now + RETRY_MS;
+        atomic_store_explicit(
+            &datapath->Raw, bring_up(datapath, datapath->RawReason), memory_order_release);
+    }
+}
+
 MqxRaw *mqx_raw(CXPLAT_DATAPATH *datapath, char *reason)
 {
     pthread_mutex_lock(&datapath->RawLock);
-    MqxRaw *raw = atomic_load_explicit(&datapath->Raw, memory_order_relaxed);
-    if (raw == NULL) {
-        raw = bring_up(datapath, reason);
-        atomic_store_explicit(&datapath->Raw, raw, memory_order_release);
-    }
+    try_bring_up(datapath);
+    memcpy(reason, datapath->RawReason, MQX_REASON);
     pthread_mutex_unlock(&datapath->RawLock);
-    return raw;
+    return atomic_load(&datapath->Raw);
 }
 
 void mqx_raw_close(CXPLAT_DATAPATH *datapath)
@@ -138,7 +148,7 @@ QUIC_STATUS mqx_raw_resolve(
         .PathId = path_id,
         .Again = suspected,
     };
-    CXPLAT_ROUTE_STATE before = route->State;
+    memcpy(way.NextHopMac, route->NextHopLinkLayerAddress, sizeof(way.NextHopMac));
     route->State = RouteResolving; /* the answer may come before the question returns */
     MqxRaw *raw = atomic_load(&socket->Datapath->Raw);
     switch (mqxGoRawResolve(raw->Engine, &way)) {
@@ -149,7 +159,6 @@ QUIC_STATUS mqx_raw_resolve(
         return QUIC_STATUS_SUCCESS;
     case MQX_WAY_PENDING: fill(route, &way); return QUIC_STATUS_PENDING;
     default: /* the kernel's sockets lead there */
-        route->State = before;
         route->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL;
         route->Queue = NULL;
         route->State = RouteResolved;

@@ -11,13 +11,23 @@ import (
 	"runtime/cgo"
 	"unsafe"
 
-
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
 	"github.com/msquicxdp/msquicxdp/datapath/xdp"
 )
 
-// engine is what C knows by a number that is not 0.
-func engine(n C.uint64_t) *xdp.Engine { return cgo.Handle(n).Value().(*xdp.Engine) }
+// raw is the AF_XDP side of a datapath, which C knows by a number that is not 0.
+type raw struct {
+	*xdp.Engine
+	handles []cgo.Handle // in the leases of its endpoints
+}
+
+func (r *raw) handle(value any) uint64 {
+	h := cgo.NewHandle(value)
+	r.handles = append(r.handles, h)
+	return uint64(h)
+}
+
+func engine(n C.uint64_t) *raw { return cgo.Handle(n).Value().(*raw) }
 
 // queue is the engine's queue that an endpoint stands for.
 func queue(e *C.MqxEndpoint) *xdp.Queue {
@@ -48,7 +58,7 @@ func mqxGoRawOpen(queues *C.uint16_t, reason *C.char) (number C.uint64_t) {
 		return 0
 	}
 	*queues = C.uint16_t(len(e.Queues()))
-	return C.uint64_t(cgo.NewHandle(e))
+	return C.uint64_t(cgo.NewHandle(&raw{Engine: e}))
 }
 
 //export mqxGoRawServe
@@ -57,9 +67,9 @@ func mqxGoRawServe(number C.uint64_t, list **C.MqxEndpoint, count C.uint16_t, re
 	e := engine(number)
 	eps := endpoints(list, count)
 	for i, q := range e.Queues() {
-		eps[i].Lease = uint64(cgo.NewHandle(q))
+		eps[i].Lease = e.handle(q)
 	}
-	eps[len(eps)-1].Lease = uint64(cgo.NewHandle(e))
+	eps[len(eps)-1].Lease = e.handle(e.Engine)
 	return failed(e.Serve(eps), reasonBuffer(reason))
 }
 
@@ -69,6 +79,9 @@ func mqxGoRawClose(number C.uint64_t) {
 	e := engine(number)
 	cgo.Handle(number).Delete()
 	e.Close()
+	for _, h := range e.handles {
+		h.Delete()
+	}
 }
 
 //export mqxGoRawTurn
@@ -128,4 +141,3 @@ func mqxGoRawAnswers(e *C.MqxEndpoint, list *C.MqxWay, room C.int) (n C.int) {
 	ways := unsafe.Slice((*batch.Way)(unsafe.Pointer(list)), int(room))
 	return C.int(cgo.Handle(endpoint(e).Lease).Value().(*xdp.Engine).Answers(ways))
 }
-

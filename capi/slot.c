@@ -32,7 +32,7 @@ static uint32_t slot_count; /* ever made; under slot_lock */
 static MqxSlot *free_head;  /* released longest ago */
 static MqxSlot *free_tail;
 
-static uint64_t now_ms(void)
+uint64_t mqx_now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
@@ -51,7 +51,7 @@ static MqxSlot *slot_at(uint32_t index)
 static MqxSlot *reuse_slot(void)
 {
     MqxSlot *slot = free_head;
-    if (slot == NULL || now_ms() - slot->FreedAt < REST_MS) {
+    if (slot == NULL || mqx_now_ms() - slot->FreedAt < REST_MS) {
         return NULL;
     }
     free_head = slot->NextFree;
@@ -150,7 +150,7 @@ void mqx_slot_free(MqxSlot *slot)
     slot->Socket = NULL;
     slot->Generation++;
     slot->NextFree = NULL;
-    slot->FreedAt = now_ms();
+    slot->FreedAt = mqx_now_ms();
     pthread_mutex_lock(&slot_lock);
     if (free_tail == NULL) {
         free_head = slot;

@@ -5,6 +5,8 @@ package xdp
 import (
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
 	"github.com/msquicxdp/msquicxdp/datapath/frame"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
@@ -17,6 +19,11 @@ func (q *Queue) Turn(ep *batch.Endpoint, t *batch.Turn) {
 	t.Taken, t.Datagrams, t.Bytes, t.Dropped, t.Error = 0, 0, 0, 0, 0
 	t.More, t.Connected, t.Disconnected, t.Deliveries = false, false, false, 0
 
+	if t.Events&unix.EPOLLERR != 0 {
+		// The interface is down, or gone. Taking the error ends the event, which
+		// would come again for ever.
+		_, _ = unix.GetsockoptInt(q.seat.FD(), unix.SOL_SOCKET, unix.SO_ERROR)
+	}
 	limit := room(t)
 	n := q.seat.Peek(limit)
 	a := arrivals{q: q, ep: ep, turn: t, at: -1}

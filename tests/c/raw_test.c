@@ -153,6 +153,24 @@ TEST(a_deleted_socket_leaves_no_rule)
     close_raw(&d);
 }
 
+/* The kernel's sockets go on, and no worker is kept busy by an event that does not end. */
+TEST(an_interface_that_goes_keeps_nobody_busy)
+{
+    struct duo d;
+    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    CHECK(link_delete(ends[0]));
+    QUIC_ADDR mine = addr("127.0.0.1", 0), to = addr("127.0.0.1", addr_port(&d.address));
+    int fd = peer_udp(&mine);
+    uint64_t before = counters_now().rx_turns;
+    for (unsigned i = 1; i <= 20; i++) {
+        CHECK(peer_send(fd, &to, "x", 1));
+        CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, i));
+    }
+    CHECK(counters_now().rx_turns - before < 1000);
+    close(fd);
+    duo_close(&d);
+}
+
 /* XDP is asked about in advance, and never mentioned unasked. */
 TEST(raw_is_a_feature_for_those_who_ask)
 {
@@ -170,4 +188,5 @@ CHECK_MAIN(
     CASE(an_answer_goes_back_the_way_it_came),
     CASE(loopback_is_the_kernels),
     CASE(a_deleted_socket_leaves_no_rule),
+    CASE(an_interface_that_goes_keeps_nobody_busy),
     CASE(raw_is_a_feature_for_those_who_ask))
