@@ -13,6 +13,7 @@ package batch
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -282,9 +283,10 @@ func (o *Open) Endpoints() []*Endpoint {
 	return unsafe.Slice(o.Endpoint, o.Count)
 }
 
-// SetReason stores a sentence for people, cut to fit and NUL terminated.
+// SetReason stores a sentence for people, cut to fit and NUL terminated. It is a
+// line of a log too: what several errors say stands one behind the other.
 func SetReason(dst *[ReasonSize]byte, text string) {
-	n := copy(dst[:ReasonSize-1], text)
+	n := copy(dst[:ReasonSize-1], strings.ReplaceAll(text, "\n", "; "))
 	dst[n] = 0
 }
 

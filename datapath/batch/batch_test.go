@@ -77,6 +77,7 @@ func TestSetReason(t *testing.T) {
 	}{
 		{"empty", "", ""},
 		{"short", "bind: address in use", "bind: address in use"},
+		{"several errors", "one\nand another", "one; and another"},
 		{"fits exactly", strings.Repeat("x", ReasonSize-1), strings.Repeat("x", ReasonSize-1)},
 		{"one too long", strings.Repeat("x", ReasonSize), strings.Repeat("x", ReasonSize-1)},
 		{"far too long", strings.Repeat("x", 10*ReasonSize), strings.Repeat("x", ReasonSize-1)},
