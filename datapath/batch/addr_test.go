@@ -209,3 +209,22 @@ var (
 		return a
 	})
 )
+
+func TestSetSource(t *testing.T) {
+	source := netip.MustParseAddr("10.0.0.1")
+	for _, test := range []struct{ local, want string }{
+		{"", "10.0.0.1:0"},
+		{"0.0.0.0:443", "10.0.0.1:443"},
+		{"[::]:443", "10.0.0.1:443"},
+		{"10.0.0.9:443", "10.0.0.9:443"},
+	} {
+		var o Open
+		if test.local != "" {
+			o.Local, o.HasLocal = AddrFrom(netip.MustParseAddrPort(test.local)), true
+		}
+		o.SetSource(source)
+		if got := o.Local.AddrPort().String(); got != test.want || !o.HasLocal {
+			t.Errorf("with %q: %s, want %s", test.local, got, test.want)
+		}
+	}
+}
