@@ -125,11 +125,9 @@ func FuzzParseTable(f *testing.F) {
 			}
 		}
 		parseEthernet(b)
-		if state, mac := parseNeighbour(b); state&nudValid == 0 && mac != [6]byte{} && state == 0 {
-			t.Logf("address %x of a neighbour without state", mac)
-		}
-		if w, ok := parseWay(b); ok && w == nil {
-			t.Error("no way")
+		parseNeighbour(b)
+		if w, ok := parseWay(b); ok != (w != nil) {
+			t.Errorf("way %v, %v", w, ok)
 		}
 	})
 }

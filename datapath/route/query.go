@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Query asks a [Table] how the datagrams of a flow go.
+// Query asks a [Table] how the datagrams of a flow go. Addresses may be
+// v4-mapped; their zones are not looked at.
 type Query struct {
 	// Remote is the peer. Its port may be 0 if it is not known: policy rules and
 	// the choice among the paths of a multipath route may depend on it.

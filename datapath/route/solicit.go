@@ -36,7 +36,8 @@ func (w *worker) verify(key neighbourKey, state uint16) (goal, error) {
 	return goalAnswer, w.orKnock(key, w.conn.probeNeighbour(key))
 }
 
-// orKnock is for a process that may not tell the kernel what to do.
+// orKnock is for a process that may not tell the kernel what to do. The kernel
+// then decides whether to ask: it does not for an address that it is sure of.
 func (w *worker) orKnock(key neighbourKey, err error) error {
 	if errors.Is(err, unix.EPERM) {
 		return w.knocker.knock(key)

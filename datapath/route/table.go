@@ -159,8 +159,9 @@ func (t *Table) Reverify(q *Query, mac [6]byte) Answer {
 // answer that is not pending any more comes at once.
 //
 // The call comes from a goroutine of the Table, never from inside Await, and
-// none of the Table's locks is held. It must not block for long. The answer
-// may name another interface or source than before, when the route has changed.
+// none of the Table's locks is held. It must not block for long. When the route
+// has changed meanwhile, the answer may name another interface or source than
+// before, or be Elsewhere.
 //
 // The error is ErrClosed; done is not called then.
 func (t *Table) Await(q *Query, done func(Answer)) error {
