@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,6 +76,20 @@ func TestLease(t *testing.T) {
 	l.Release()
 	l.Release()
 	r.mustAcquire(member(0))
+}
+
+// Who has left is not only dead, but unknown.
+func TestReleaseWithdraws(t *testing.T) {
+	r := enterRoom(t)
+	c := r.client()
+	one, two := r.mustAcquire(member(1)), r.mustAcquire(member(2))
+	two.Release()
+	c.wantNobody(2)
+	until(t, "they are counted", func() bool {
+		counters, err := one.group.Counters()
+		r.must(err)
+		return counters.UnknownIdentifier == 4
+	})
 }
 
 // What a lease has, anybody can list.
@@ -184,7 +199,7 @@ func TestForeignHolder(t *testing.T) {
 			return err
 		})
 		for id := range 2 {
-			r.wantNoLease(member(id), unix.EADDRINUSE, "UDP port 4433 is held by", "pid "+strconv.Itoa(os.Getpid()), "ports.test")
+			r.wantNoLease(member(id), unix.EADDRINUSE, "UDP port 4433 is held by", "pid "+strconv.Itoa(os.Getpid()), filepath.Base(os.Args[0]))
 		}
 		unix.Close(fd)
 	}

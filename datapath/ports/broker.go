@@ -5,6 +5,7 @@ package ports
 import (
 	"crypto/rand"
 	"errors"
+	random "math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -29,8 +30,11 @@ const (
 )
 
 // The name of a broker's socket is that of the port's file, a dot, and random
-// letters; with this at its end, once it may be connected to.
-const brokerSuffix = ".join"
+// letters; with one of these at its end, once it may be connected to.
+const (
+	brokerSuffix = ".join"
+	sparesSuffix = ".spares.join" // of a member that has sockets to spare, or had some
+)
 
 // broker answers the newcomers of a shared port on behalf of one member.
 type broker struct {
@@ -51,9 +55,9 @@ type handler func(peer, question) (grant, error)
 // The socket gets its name only when it listens, so that one of that name that
 // refuses a connection is a dead process's for ever, and may be removed. The name
 // is random: it is never used again.
-func startBroker(dir *rundir.Dir, port string, handle handler) (*broker, error) {
+func startBroker(dir *rundir.Dir, port, suffix string, handle handler) (*broker, error) {
 	early := dir.ShortPath(port + "." + rand.Text())
-	b := &broker{path: early + brokerSuffix}
+	b := &broker{path: early + suffix}
 	var err error
 	if b.accept, err = net.ListenUnix("unixpacket", &net.UnixAddr{Name: early, Net: "unixpacket"}); err != nil {
 		return nil, brokerError("bind", dir, err)
@@ -87,12 +91,18 @@ func share(dir *rundir.Dir, path string) error {
 	return errors.Join(os.Chown(path, -1, int(st.Gid)), os.Chmod(path, 0o660))
 }
 
-// brokers returns the names of the sockets of those who share a port. Some may
-// be of dead processes.
+// brokers returns the names of the sockets of those who share a port, in the order
+// in which to try them: any, but with sockets to spare before without. Some may be
+// of dead processes.
 func brokers(dir *rundir.Dir, port string) (names []string, err error) {
 	all, err := dir.Names()
-	for _, name := range all {
-		if strings.HasPrefix(name, port+".") && strings.HasSuffix(name, brokerSuffix) {
+	for _, i := range random.Perm(len(all)) {
+		name := all[i]
+		switch {
+		case !strings.HasPrefix(name, port+"."):
+		case strings.HasSuffix(name, sparesSuffix):
+			names = slices.Insert(names, 0, name)
+		case strings.HasSuffix(name, brokerSuffix):
 			names = append(names, name)
 		}
 	}

@@ -4,6 +4,7 @@ package ports
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -18,7 +19,7 @@ import (
 // broker starts a broker until the test ends.
 func (r *room) broker(dir *rundir.Dir, handle handler) *broker {
 	r.Helper()
-	b, err := startBroker(dir, "udp-4433", handle)
+	b, err := startBroker(dir, "udp-4433", brokerSuffix, handle)
 	r.must(err)
 	r.Cleanup(b.close)
 	return b
@@ -70,14 +71,39 @@ func TestDeadBrokers(t *testing.T) {
 
 // The opener of a port cleans up after those who had it before.
 func TestOpenerRemovesDeadBrokers(t *testing.T) {
-	r := newRoom(t)
-	for range 3 {
-		one := r.start("one", who{})
-		one.acquire(1)
-		one.killed()
+	r := enterRoom(t)
+	for _, name := range []string{"DEAD.join", "EARLY"} { // as killed processes leave them
+		listener, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: r.dir().ShortPath("udp-4433." + name), Net: "unixpacket"})
+		r.must(err)
+		listener.SetUnlinkOnClose(false)
+		listener.Close()
 	}
+	r.mustAcquire(member(1))
 	if names := r.sockets(); len(names) != 1 {
 		t.Errorf("in the state directory: %q", names)
+	}
+}
+
+// One guest more than there is room for takes the place of the first.
+func TestFirstGuestMakesRoom(t *testing.T) {
+	r := enterRoom(t)
+	b := r.broker(r.dir(), nothing)
+	var guests []*net.UnixConn
+	for range maxGuests + 1 {
+		conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: b.path, Net: "unixpacket"})
+		r.must(err)
+		defer conn.Close()
+		r.must(conn.SetDeadline(time.Now().Add(limit)))
+		if _, _, err := (&guest{conn, limit}).ask(opJoin, 0); err != nil {
+			t.Errorf("guest %d: %v", len(guests), err)
+		}
+		guests = append(guests, conn)
+	}
+	if _, err := guests[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the first guest reads %v", err)
+	}
+	if _, _, err := (&guest{guests[1], limit}).ask(opJoin, 0); err != nil {
+		t.Errorf("the second: %v", err)
 	}
 }
 
@@ -144,7 +170,7 @@ func TestBrokerCannotBeHad(t *testing.T) {
 	r := enterRoom(t)
 	dir := r.dir()
 	r.must(os.RemoveAll(dir.Path()))
-	if b, err := startBroker(dir, "udp-4433", nothing); err == nil {
+	if b, err := startBroker(dir, "udp-4433", brokerSuffix, nothing); err == nil {
 		b.close()
 		t.Error("a broker in no directory")
 	} else {

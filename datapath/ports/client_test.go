@@ -89,6 +89,30 @@ func (c *client) receive(fd int, patience time.Duration) string {
 	}
 }
 
+// flood sends to identifiers all the time, until the test calls stop.
+func (r *room) flood(ids ...int) (stop func()) {
+	r.Helper()
+	c := r.client()
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Millisecond / 4):
+			}
+			for _, id := range ids {
+				c.send(id)
+			}
+		}
+	}()
+	return func() {
+		close(end)
+		<-ended
+	}
+}
+
 // at sends to an identifier, and returns an error unless a child answers all, each
 // once.
 func (c *client) at(id int, name string) error {

@@ -35,6 +35,6 @@ func TestDocument(t *testing.T) {
 		fmt.Sprintf("| %d ms, or a tenth", leastPatience.Milliseconds()),
 		fmt.Sprintf("when %d others have come", maxGuests),
 		fmt.Sprintf("| %d sockets that the opener has bound", spares),
-		"*`"+brokerSuffix+"` in the namespace directory",
+		"*`"+brokerSuffix+"` in the namespace directory", "`"+sparesSuffix+"` if the member",
 	)
 }

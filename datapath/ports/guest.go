@@ -5,7 +5,6 @@ package ports
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"time"
@@ -41,7 +40,6 @@ func visit(dir *rundir.Dir, port string, patience time.Duration, use func(*guest
 	if err != nil {
 		return []error{err}
 	}
-	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	start := time.Now()
 	for _, name := range names {
 		if time.Since(start) > visitTime {

@@ -47,7 +47,7 @@ func (l *Lease) joinBy(g *guest) error {
 	}
 	if err == nil {
 		l.tier, l.addr = l.door.Tier(), l.door.Addr()
-		err = l.publish()
+		err = l.publish(brokerSuffix)
 	}
 	if err != nil {
 		l.vacate()

@@ -42,7 +42,7 @@ func (r *room) join(l *Lease, uid int) (err error) {
 	r.Helper()
 	rundirtest.As(r, r.ns, uid, nil, func() {
 		there := false
-		if there, err = l.claim.AtDoor(limit, func() error { return l.join(0) }); !there {
+		if there, err = l.claim.AtDoor(limit, func() error { return l.join(limit) }); !there {
 			r.Error("not at the door")
 		}
 	})

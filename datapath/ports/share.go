@@ -138,7 +138,11 @@ func (l *Lease) establish() (err error) {
 	removeBrokers(l.state, l.name()) // of dead processes: whoever lives has sockets
 	l.group, err = steering.Create(l.request.Encoding)
 	if err == nil {
-		err = l.publish()
+		suffix := brokerSuffix
+		if len(l.door.Handover().FDs) != 0 { // so it has spares
+			suffix = sparesSuffix
+		}
+		err = l.publish(suffix)
 	}
 	if err != nil {
 		l.vacate()
@@ -146,8 +150,8 @@ func (l *Lease) establish() (err error) {
 	return err
 }
 
-// publish begins to receive, and to answer newcomers.
-func (l *Lease) publish() (err error) {
+// publish begins to receive, and to answer newcomers on a socket with this suffix.
+func (l *Lease) publish(suffix string) (err error) {
 	// Those who had the steering may just have closed their sockets, and with the
 	// last of them it left the port.
 	if err = l.group.Attach(l.sockets[0]); err != nil {
@@ -161,7 +165,7 @@ func (l *Lease) publish() (err error) {
 	if err = l.group.Publish(l.claim.Slot(), l.request.ID, l.sockets); err != nil {
 		return err
 	}
-	l.broker, err = startBroker(l.state, l.name(), l.answer)
+	l.broker, err = startBroker(l.state, l.name(), suffix, l.answer)
 	return err
 }
 

@@ -81,7 +81,10 @@ func TestSparesRunOut(t *testing.T) {
 	r := newRoom(t)
 	c := r.client()
 	guarded := tiers[1].as
-	r.start("one", guarded).acquire(1)
+	one := r.start("one", guarded)
+	one.acquire(1)
+	c.wantAt(1, "one")
+	before := one.do(order{Do: "count"}).FDs
 	for id := 2; id < 5; id++ {
 		name := strconv.Itoa(id)
 		if rep := r.start(name, guarded).mustDo(order{Do: "acquire", ID: id, Sockets: 7}); rep.Tier != rules.Guarded {
@@ -89,6 +92,7 @@ func TestSparesRunOut(t *testing.T) {
 		}
 		c.wantAt(id, name)
 	}
+	until(t, "all spares are given away", func() bool { return one.do(order{Do: "count"}).FDs == before-spares })
 	c.wantAt(1, "one")
 }
 

@@ -188,6 +188,7 @@ func TestStorm(t *testing.T) {
 			r := newRoom(t)
 			c := r.client()
 			children := make([]*child, 4)
+			defer r.flood(1, 2, 3, 4)()
 			for round := range 8 {
 				acquires := map[int]bool{}
 				for i := range children {
