@@ -6,6 +6,10 @@
 //   - [LocalAddresses]: every address that a socket can be bound to.
 //   - [LocalAddressFor]: the source address the kernel would choose for a peer.
 //   - [Gateways]: the next hops of the default routes.
+//   - [Table]: how datagrams go that are sent past the kernel's IP layer.
+//
+// A Table keeps what it has learned up to date, and has goroutines until it is
+// closed. What follows is about the other functions.
 //
 // # Where the answers come from
 //
