@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,26 @@ func TestDeadBrokers(t *testing.T) {
 	r.must(err)
 	if want := []string{"tcp-4433.OTHER.join", "udp-4433", "udp-44330.OTHER.join"}; !slices.Equal(names, want) {
 		t.Errorf("left %q, want %q", names, want)
+	}
+}
+
+// Those who have sockets to spare are asked before others, in any order.
+func TestOrderOfMembers(t *testing.T) {
+	r := enterRoom(t)
+	dir := r.dir()
+	for _, name := range []string{"A.join", "B.spares.join", "C.join", "D.spares.join", "E"} {
+		r.must(os.WriteFile(dir.ShortPath("udp-4433."+name), nil, 0o600))
+	}
+	first := map[string]bool{}
+	for len(first) < 2 {
+		names, err := brokers(dir, "udp-4433")
+		r.must(err)
+		for i, name := range names {
+			if strings.HasSuffix(name, sparesSuffix) != (i < 2) || len(names) != 4 {
+				t.Fatalf("the members are asked in the order %q", names)
+			}
+		}
+		first[names[0]] = true
 	}
 }
 

@@ -81,10 +81,7 @@ func TestSparesRunOut(t *testing.T) {
 	r := newRoom(t)
 	c := r.client()
 	guarded := tiers[1].as
-	one := r.start("one", guarded)
-	one.acquire(1)
-	c.wantAt(1, "one")
-	before := one.do(order{Do: "count"}).FDs
+	r.start("one", guarded).acquire(1)
 	for id := 2; id < 5; id++ {
 		name := strconv.Itoa(id)
 		if rep := r.start(name, guarded).mustDo(order{Do: "acquire", ID: id, Sockets: 7}); rep.Tier != rules.Guarded {
@@ -92,8 +89,33 @@ func TestSparesRunOut(t *testing.T) {
 		}
 		c.wantAt(id, name)
 	}
-	until(t, "all spares are given away", func() bool { return one.do(order{Do: "count"}).FDs == before-spares })
 	c.wantAt(1, "one")
+}
+
+// A guarded port is not opened for those who can have spares; elsewhere there are
+// none.
+func TestSparesAreGivenAway(t *testing.T) {
+	for tier, left := range map[string]int{"guarded": spares - 7, "owned": 0, "unguarded": 0} {
+		r := enterRoom(t)
+		t.Setenv(TierEnv, tier)
+		one, two := member(1), member(2)
+		two.Sockets = 7
+		opener := r.mustAcquire(one)
+		r.mustAcquire(two)
+		n := 0
+		for {
+			fd, ok, err := opener.door.TakeSpare()
+			r.must(err)
+			if !ok {
+				break
+			}
+			unix.Close(fd)
+			n++
+		}
+		if n != left {
+			t.Errorf("%s: %d spares are left, want %d", tier, n, left)
+		}
+	}
 }
 
 // A process without the capability gets its sockets from a member with it.
