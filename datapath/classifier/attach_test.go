@@ -335,6 +335,7 @@ func TestDetachedByForce(t *testing.T) {
 func TestQueues(t *testing.T) {
 	s := newHost(t)
 	ns := netnstest.New(t)
+	ns.Sysctl(t, "net/ipv6/conf/default/disable_ipv6", "1") // or there are packets of the kernel's own
 	const queues = MaxQueues + 6
 	n := fmt.Sprint(queues)
 	ns.Run(t, "ip", "link", "add", "q0", "numrxqueues", n, "numtxqueues", n, "type", "veth", "peer", "name", "q1", "numrxqueues", n, "numtxqueues", n)
