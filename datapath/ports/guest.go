@@ -43,7 +43,7 @@ func visit(dir *rundir.Dir, port string, patience time.Duration, use func(*guest
 	start := time.Now()
 	for _, name := range names {
 		if time.Since(start) > visitTime {
-			break
+			return append(failures, errSilent) // the others are for the next attempt
 		}
 		err := visitOne(dir.ShortPath(name), patience, use)
 		if err == nil {
