@@ -27,9 +27,9 @@ import (
 // A SharedFill may be used by any number of threads.
 type SharedFill struct {
 	ring Ring[uint64]
-	lap  uint64 // the bits of an entry that hold the lap number: chunk size - 1
-	bits uint32 // log2 of the ring size
-	step func() // called before each access to shared memory by tests that stop there; else nil
+	lap  uint64         // the bits of an entry that hold the lap number: chunk size - 1
+	bits uint32         // log2 of the ring size
+	step func(word any) // called before each access to shared memory by tests that stop there; else nil
 }
 
 // NewSharedFill shares a FILL ring that has never been used by anything else.
@@ -111,7 +111,7 @@ func (f *SharedFill) publish(p uint32) {
 		if int32(p-now) <= 0 {
 			return
 		}
-		f.pause()
+		f.pause(f.ring.producer)
 		if atomic.CompareAndSwapUint32(f.ring.producer, now, p) {
 			return
 		}
@@ -125,28 +125,28 @@ func (f *SharedFill) tag(p uint32) uint64 { return uint64(p>>f.bits+1) & f.lap }
 func (f *SharedFill) written(p uint32, entry uint64) bool { return entry&f.lap == f.tag(p) }
 
 func (f *SharedFill) producer() uint32 {
-	f.pause()
+	f.pause(f.ring.producer)
 	return atomic.LoadUint32(f.ring.producer)
 }
 
 func (f *SharedFill) consumer() uint32 {
+	f.pause(f.ring.consumer)
 	return atomic.LoadUint32(f.ring.consumer)
 }
 
 func (f *SharedFill) load(p uint32) uint64 {
-	f.pause()
-	return atomic.LoadUint64(f.entry(p))
+	entry := f.ring.at(p)
+	f.pause(entry)
+	return atomic.LoadUint64(entry)
 }
 
 func (f *SharedFill) swap(p uint32, old, entry uint64) bool {
-	f.pause()
-	return atomic.CompareAndSwapUint64(f.entry(p), old, entry)
+	f.pause(f.ring.at(p))
+	return atomic.CompareAndSwapUint64(f.ring.at(p), old, entry)
 }
 
-func (f *SharedFill) entry(p uint32) *uint64 { return f.ring.at(p) }
-
-func (f *SharedFill) pause() {
+func (f *SharedFill) pause(word any) {
 	if f.step != nil {
-		f.step()
+		f.step(word)
 	}
 }
