@@ -39,7 +39,7 @@ func (m *Member) Join(ifindex, queue int, o Options) (*Queue, error) {
 	case m.queues[t] != nil: // only Join and Leave change it
 		return nil, ErrJoined
 	}
-	q := &Queue{member: m, topic: t, shape: shape}
+	q := &Queue{member: m, topic: t, shape: shape, step: m.step}
 	if q.file, err = enter(m.dir, fmt.Sprintf("xdp-%d-%d", ifindex, queue)); err != nil {
 		return nil, err
 	}
@@ -295,7 +295,6 @@ func (q *Queue) choose() (dirty bool, err error) {
 // appear makes the member known to the others in the pool, and then to the kernel. Its
 // socket gets no packet before all know of the socket.
 func (q *Queue) appear() error {
-	q.startReceiving()
 	q.startSending()
 	q.seat.turn.Store(0)
 	peers, err := q.reachable()
@@ -318,42 +317,38 @@ func (q *Queue) appear() error {
 }
 
 // reachable returns the members that are in the pool, to all of which we must be
-// connected.
-func (q *Queue) reachable() (peers []*peer, err error) {
+// connected. Those that have died are cleaned up after, which takes a moment.
+func (q *Queue) reachable() ([]*peer, error) {
 	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
-		missing, err := q.connections(&peers)
-		if err != nil || len(missing) == 0 {
-			return peers, err
+		missing, peers := q.unconnected()
+		if len(missing) == 0 {
+			return peers, nil
 		}
 		if time.Now().After(deadline) {
 			return nil, &SilentError{What: q.topic.String(), Peers: missing}
 		}
+		q.member.cleanUp(q, time.Now())
 	}
 }
 
-// connections collects them, and returns members to whom there is no connection: some may
-// just have died, and others be cleaning up, who have the lock of the seat meanwhile.
-func (q *Queue) connections(peers *[]*peer) (missing []Peer, err error) {
-	*peers = nil
+// unconnected returns the members that are in the pool: those to whom there is no connection,
+// and the connections to the others.
+func (q *Queue) unconnected() (missing []Peer, peers []*peer) {
 	all := q.member.others()
 	for _, s := range q.siblings() {
-		slot, _ := s.tenure.slot()
-		before := len(*peers)
-		for _, p := range all {
-			if p.is(slot) {
-				*peers = append(*peers, p)
-			}
-		}
-		if len(*peers) > before || q.tenureOf(s.seat) != s.tenure {
+		if q.tenureOf(s.seat) != s.tenure {
 			continue
 		}
-		_, held, err := q.file.Held(seatAt+int64(s.seat), 1, true)
-		if err != nil {
-			return nil, err
+		slot, _ := s.tenure.slot()
+		before := len(peers)
+		for _, p := range all {
+			if p.is(slot) {
+				peers = append(peers, p)
+			}
 		}
-		if held {
+		if len(peers) == before {
 			missing = append(missing, Peer{Slot: slot})
 		}
 	}
-	return missing, nil
+	return missing, peers
 }

@@ -35,6 +35,7 @@ type Member struct {
 	done      chan struct{}  // closed by Close
 
 	events journal
+	step   func(point) // of the queues
 
 	mu       sync.Mutex // for a moment: what follows
 	closed   bool

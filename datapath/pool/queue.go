@@ -36,6 +36,8 @@ type Queue struct {
 
 	receiving
 	sending
+
+	step func(point) // of tests, see at; else nil
 }
 
 // FD returns the descriptor that is readable when there are packets. It stays the queue's.
