@@ -66,7 +66,9 @@ func (c *client) send(id int) (all []string) {
 		} {
 			c.serial++
 			text := fmt.Appendf(slices.Clone(datagram), "#%d", c.serial)
-			c.r.must(unix.Sendto(fd, text, 0, to))
+			if err := unix.Sendto(fd, text, 0, to); err != nil {
+				c.r.Error(err)
+			}
 			all = append(all, string(text))
 		}
 	}
@@ -89,10 +91,8 @@ func (c *client) receive(fd int, patience time.Duration) string {
 	}
 }
 
-// flood sends to identifiers all the time, until the test calls stop.
-func (r *room) flood(ids ...int) (stop func()) {
-	r.Helper()
-	c := r.client()
+// meanwhile does something all the time, until the test calls stop.
+func (r *room) meanwhile(do func() error) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -102,8 +102,8 @@ func (r *room) flood(ids ...int) (stop func()) {
 				return
 			case <-time.After(time.Millisecond / 4):
 			}
-			for _, id := range ids {
-				c.send(id)
+			if err := do(); err != nil {
+				r.Error(err)
 			}
 		}
 	}()

@@ -180,7 +180,8 @@ func TestDiesAtTheDoor(t *testing.T) {
 }
 
 // Processes come and go as they like, or are killed, all at the same time. Nobody
-// is refused, and whoever is there in the end gets what is its own.
+// is refused, whoever is there in the end gets what is its own, and who stays all
+// the time loses nothing.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	for i, tier := range tiers[:2] {
@@ -188,7 +189,15 @@ func TestStorm(t *testing.T) {
 			r := newRoom(t)
 			c := r.client()
 			children := make([]*child, 4)
-			defer r.flood(1, 2, 3, 4)()
+			steady, flood := r.client(), r.client()
+			r.start("steady", tier.as).acquire(9)
+			defer r.meanwhile(func() error { return steady.at(9, "steady") })()
+			defer r.meanwhile(func() error {
+				for id := range children {
+					flood.send(id + 1)
+				}
+				return nil
+			})()
 			for round := range 8 {
 				acquires := map[int]bool{}
 				for i := range children {
