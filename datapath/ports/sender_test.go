@@ -100,7 +100,7 @@ func (r *room) meanwhile(do func() error) (stop func()) {
 			select {
 			case <-end:
 				return
-			case <-time.After(time.Millisecond / 4):
+			case <-time.After(2 * time.Millisecond):
 			}
 			if err := do(); err != nil {
 				r.Error(err)
