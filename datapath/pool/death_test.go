@@ -3,12 +3,15 @@
 package pool
 
 import (
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // actor is a member in this process that can stop, and die, where a process could: at
@@ -182,6 +185,21 @@ func (a *actor) waitSeats(n int) Census {
 	}
 }
 
+// await waits for an event.
+func (a *actor) await(kind EventKind) Event {
+	a.w.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		for _, e := range a.Events() {
+			if e.Kind == kind {
+				return e
+			}
+		}
+		if time.Now().After(deadline) {
+			a.w.Fatalf("nobody %v: %v", kind, a.Events())
+		}
+	}
+}
+
 // small is a pool whose FILL ring goes around quickly.
 var small = Options{Members: 4, Ring: 64, Send: 64, Spare: 128}
 
@@ -231,74 +249,115 @@ func TestDeathInATurn(t *testing.T) {
 }
 
 // A member dies in its turn, when the chunks of the turn have gone on to where FILL does
-// not tell: to the RX ring of a member that has stopped, of one that dies too, or its own; or
-// to the kernel's hands.
+// not tell: to the RX ring of who cleans up, of a member that has stopped, of one that dies
+// too, or its own; or to the kernel's hands.
 func TestDeathInATurnWhoseChunksHaveGoneOn(t *testing.T) {
 	w := newWire(t)
+	const turn, packets = 30, 40
+	// FILL begins with the chunks of the turn when all others have gone by.
+	next := int(small.Members*small.Ring+small.Spare) - packets
 	for _, test := range []struct {
-		name        string
-		goOn        func(witness, other, a *actor)
-		otherDies   bool
-		kernelKeeps int
+		name           string
+		goOn           func(witness, other, a *actor)
+		dies           bool // the other one, after a
+		witness, other int  // packets in rings at the end
+		kernelKeep     int
 	}{
-		{name: "stopped", goOn: func(witness, other, a *actor) {
-			witness.pass(int(a.shape.Receive) - 40) // all others: those of the turn come next
-			other.feed(40)
+		{name: "who cleans up", witness: 40, goOn: func(witness, other, a *actor) {
+			other.pass(next)
+			witness.feed(40)
+			other.churn()
 		}},
-		{name: "dead", otherDies: true, goOn: func(witness, other, a *actor) {
-			witness.pass(int(a.shape.Receive) - 40)
+		{name: "stopped", other: 40, goOn: func(witness, other, a *actor) {
+			witness.pass(next)
 			other.feed(40)
+			witness.churn()
+		}},
+		{name: "dead", dies: true, goOn: func(witness, other, a *actor) {
+			witness.pass(next)
+			other.feed(40)
+			witness.churn()
 		}},
 		{name: "own", goOn: func(witness, other, a *actor) {
-			witness.pass(int(a.shape.Receive) - 40)
+			witness.pass(next)
 			a.feed(20)
+			witness.churn()
 		}},
-		{name: "kernel", kernelKeeps: 1, goOn: func(witness, other, a *actor) {
+		{name: "kernel", other: small.Ring, kernelKeep: 1, goOn: func(witness, other, a *actor) {
 			w.thread()
 			other.feed(small.Ring)
 			for {
 				witness.feed(1)
 				other.feed(2) // finds its ring full, and the kernel keeps a chunk
 				time.Sleep(time.Millisecond)
-				if slices.ContainsFunc(witness.nowhereBut(a), func(c uint64) bool { return slices.Contains(a.chunks[:30], c) }) {
+				witness.eat()
+				if slices.ContainsFunc(witness.nowhereBut(a), func(c uint64) bool { return slices.Contains(a.chunks[:turn], c) }) {
 					return
 				}
-				witness.eat()
 			}
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w.TB = t
-			witness, other, a := w.act(small), w.act(small), w.act(small)
-			a.feed(40)
+			witness, a, other := w.act(small), w.act(small), w.act(small)
+			a.feed(packets)
 			a.stopAt(afterPush)
-			a.Peek(30)
+			a.Peek(turn)
 			go a.Release()
 			<-a.met
 			test.goOn(witness, other, a)
-			if test.kernelKeeps == 0 {
-				witness.pass(2 * int(a.shape.fill())) // FILL forgets
-			}
+			other.reviewing.Lock() // the witness cleans up
+			a.die()
 			members := 2
-			if test.otherDies {
+			if test.dies {
+				other.reviewing.Unlock()
 				other.die()
 				members--
 			}
-			a.die()
 			c := witness.waitSeats(members)
-			if wantWhole(t, c, test.kernelKeeps); c.Missing != test.kernelKeeps {
-				t.Errorf("the kernel keeps %d chunks, want %d", c.Missing, test.kernelKeeps)
+			if wantWhole(t, c, test.kernelKeep); c.Missing != test.kernelKeep || c.Ring != test.witness+test.other {
+				t.Errorf("the kernel keeps %d chunks, want %d; rings have %d, want %d", c.Missing, test.kernelKeep, c.Ring, test.witness+test.other)
 			}
-			if !test.otherDies {
+			if !test.dies {
+				other.reviewing.Unlock()
 				other.eat()
 				other.die()
 			}
 			witness.eat()
-			witness.pass(2 * int(witness.shape.fill()))
+			witness.churn()
 			wantWhole(t, witness.waitSeats(1), 0)
 			witness.die()
 		})
 	}
+}
+
+// A member dies between two steps of giving chunks back to FILL: they are written, and the
+// index does not say so yet.
+func TestDeathBeforeFILLSaysSo(t *testing.T) {
+	w := newWire(t)
+	witness, a := w.act(small), w.act(small)
+	a.feed(40)
+	a.stopAt(afterPush)
+	a.Peek(30)
+	go a.Release()
+	<-a.met
+	at, err := ringOffsets(a.FD())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill, err := unix.Mmap(a.FD(), unix.XDP_UMEM_PGOFF_FILL_RING, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := fill[at.Fr.Producer:]
+	binary.NativeEndian.PutUint32(index, binary.NativeEndian.Uint32(index)-25)
+	if err := unix.Munmap(fill); err != nil {
+		t.Fatal(err)
+	}
+	a.die()
+	witness.await(Recovered) // without an audit, which would say so
+	wantWhole(t, witness.waitSeats(1), 0)
+	witness.die()
 }
 
 // Who cleans up after the dead dies too, at every point of it.
