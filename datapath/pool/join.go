@@ -11,10 +11,6 @@ import (
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
 )
 
-// queuePatience is how long to try again while the kernel releases a queue whose last
-// member has gone, or another member cleans up a seat.
-const queuePatience = time.Second
-
 // Join makes the pool of a queue, or joins the one that is there. It returns when
 // the member's socket is in the XDP program of the interface.
 //
@@ -75,25 +71,20 @@ func (q *Queue) join(mode xsk.Mode) (err error) {
 
 // obtain makes the pool, or joins it, and makes it when its last member leaves meanwhile.
 func (q *Queue) obtain(mode xsk.Mode) error {
-	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
+	return until(queuePatience, q.topic.String(), func() (bool, error) {
 		_, used, err := q.file.Held(seatAt, MaxMembers, true)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if !used {
-			return q.found(mode)
+			return true, q.found(mode)
 		}
 		a, err := q.member.find(q.topic)
 		if err == nil {
-			return q.enter(a)
+			return true, q.enter(a)
 		}
-		if !errors.Is(err, errNobody) {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return &SilentError{What: q.topic.String()}
-		}
-	}
+		return false, unlessNobody(err)
+	})
 }
 
 // found makes a new pool.
@@ -155,37 +146,36 @@ func (q *Queue) adopt(a answer) (err error) {
 	if err = q.open(func(_ *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return xsk.Join(a.fds[2], c) }); err != nil {
 		return err
 	}
-	for _, of := range a.Seats[:a.Count] {
-		kept++
-		if err := q.learn(of, a.fds[kept-1]); err != nil {
-			return err
-		}
-	}
-	return nil
+	kept = len(a.fds)
+	return q.learnAll(a.Seats[:a.Count], a.fds[2:])
 }
 
 // complete asks again until the sockets of all members are known: who handed the pool
 // over may not have read yet what the latest newcomer told it.
 func (q *Queue) complete() error {
-	for deadline := time.Now().Add(queuePatience); q.lacks(); {
-		if time.Now().After(deadline) {
-			return &SilentError{What: q.topic.String()}
+	return until(queuePatience, q.topic.String(), func() (bool, error) {
+		if !q.lacks() {
+			return true, nil
 		}
-		time.Sleep(doorInterval)
 		a, err := q.member.find(q.topic)
 		if err != nil {
-			return err
+			return false, unlessNobody(err)
 		}
 		if len(a.fds) != 2+int(a.Count) || a.Shape != q.shape {
 			closeAll(a.fds)
-			return errors.New("pool: two members describe it in two ways")
+			return false, errors.New("two members describe it in two ways")
 		}
 		closeAll(a.fds[:2])
-		for i, of := range a.Seats[:a.Count] {
-			if err := q.learn(of, a.fds[2+i]); err != nil {
-				closeAll(a.fds[3+i:])
-				return err
-			}
+		return false, q.learnAll(a.Seats[:a.Count], a.fds[2:])
+	})
+}
+
+// learnAll takes up the sockets of members, whose descriptors belong to it.
+func (q *Queue) learnAll(seats []seatOf, fds []int) error {
+	for i, of := range seats {
+		if err := q.learn(of, fds[i]); err != nil {
+			closeAll(fds[i+1:])
+			return err
 		}
 	}
 	return nil
@@ -240,19 +230,14 @@ const txBudget = 64
 // other is, and one that a dead predecessor had in our slot in any case: by
 // its tenure somebody might else delete our socket from the program.
 func (q *Queue) sit() error {
-	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
+	return until(queuePatience, "the seat of a dead member in "+q.topic.String(), func() (bool, error) {
 		q.member.cleanUp(q, time.Now())
 		dirty, err := q.choose()
-		if err != nil || q.seat != nil {
-			return err
+		if err == nil && q.seat == nil && !dirty {
+			err = &FullError{What: q.topic.String(), Most: int(q.shape.Members)}
 		}
-		switch {
-		case !dirty:
-			return &FullError{What: q.topic.String(), Most: int(q.shape.Members)}
-		case time.Now().After(deadline):
-			return &SilentError{What: "the seat of a dead member in " + q.topic.String()}
-		}
-	}
+		return q.seat != nil, err
+	})
 }
 
 // choose looks for a seat, and reports whether one has to be cleaned up first.
@@ -318,17 +303,19 @@ func (q *Queue) appear() error {
 
 // reachable returns the members that are in the pool, to all of which we must be
 // connected. Those that have died are cleaned up after, which takes a moment.
-func (q *Queue) reachable() ([]*peer, error) {
-	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
-		missing, peers := q.unconnected()
-		if len(missing) == 0 {
-			return peers, nil
+func (q *Queue) reachable() (peers []*peer, err error) {
+	var missing []Peer
+	err = until(queuePatience, q.topic.String(), func() (bool, error) {
+		missing, peers = q.unconnected()
+		if len(missing) > 0 {
+			q.member.cleanUp(q, time.Now())
 		}
-		if time.Now().After(deadline) {
-			return nil, &SilentError{What: q.topic.String(), Peers: missing}
-		}
-		q.member.cleanUp(q, time.Now())
+		return len(missing) == 0, nil
+	})
+	if silent := (*SilentError)(nil); errors.As(err, &silent) {
+		silent.Peers = missing
 	}
+	return peers, err
 }
 
 // unconnected returns the members that are in the pool: those to whom there is no connection,
