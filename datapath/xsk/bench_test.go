@@ -99,12 +99,3 @@ func BenchmarkTransmitTurn(b *testing.B) {
 	}
 	perPacket(b)
 }
-
-func newSharedFill(t testing.TB, ring *Ring[uint64]) *SharedFill {
-	t.Helper()
-	f, err := NewSharedFill(ring, testChunk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}

@@ -305,12 +305,3 @@ func bury(t *testing.T, dead *sender, tx *Consumer[Desc]) {
 		t.Errorf("%d chunks were sent and have not landed", -waiting)
 	}
 }
-
-func newSharedCompletion(t testing.TB, ring *Ring[uint64], words []uint32) *SharedCompletion {
-	t.Helper()
-	c, err := NewSharedCompletion(ring, words, 0, testChunk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}

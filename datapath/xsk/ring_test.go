@@ -12,8 +12,11 @@ import (
 	"pgregory.net/rapid"
 )
 
+// failer is a test, or a property that is being checked.
+type failer interface{ Fatal(args ...any) }
+
 // newRing makes a ring that stands at 0.
-func newRing[E Entry](t interface{ Fatal(...any) }, size uint32) *Ring[E] {
+func newRing[E Entry](t failer, size uint32) *Ring[E] {
 	r, err := NewRing[E](size)
 	if err != nil {
 		t.Fatal(err)

@@ -5,8 +5,11 @@ package xsk
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // fillWorld is a FILL ring, whose chunks go around: the kernel takes them and gives
@@ -26,6 +29,14 @@ func newFillWorld(t *testing.T, start, size, members, chunks uint32) *fillWorld 
 	for i := range uint64(chunks) {
 		owner := &f.inboxes[i%uint64(members)]
 		*owner = append(*owner, i*testChunk)
+	}
+	return f
+}
+
+func newSharedFill(t failer, ring *Ring[uint64]) *SharedFill {
+	f, err := NewSharedFill(ring, testChunk)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return f
 }
@@ -99,6 +110,77 @@ func (f *fillWorld) memory() []uint64 {
 	return words
 }
 
+func TestFill(t *testing.T) {
+	f := newSharedFill(t, newRing[uint64](t, 4))
+	if n := f.Push([]uint64{3*testChunk + 17, testChunk}); n != 2 {
+		t.Fatalf("pushed %d", n)
+	}
+	if got, want := f.Pending([]uint64{7}), []uint64{7, 3 * testChunk, testChunk}; !slices.Equal(got, want) {
+		t.Errorf("pending %v, want %v", got, want)
+	}
+	*f.ring.consumer = 1
+	if got, want := f.Pending(nil), []uint64{testChunk}; !slices.Equal(got, want) || f.Taken() != 1 {
+		t.Errorf("pending %v, want %v; taken %d", got, want, f.Taken())
+	}
+	if *f.ring.flags = 1; !f.NeedWakeup() {
+		t.Error("the flag was not seen")
+	}
+}
+
+func TestFillIsNeverOverfull(t *testing.T) {
+	f := newSharedFill(t, newRing[uint64](t, 4))
+	startFill(f, ^uint32(0)-2)
+	if n := f.Push(make([]uint64, 7)); n != 4 {
+		t.Errorf("pushed %d into 4 entries", n)
+	}
+	if n := f.Push(make([]uint64, 7)); n != 0 {
+		t.Errorf("pushed %d into a full ring", n)
+	}
+	*f.ring.consumer += 3
+	if n := f.Push(make([]uint64, 7)); n != 3 {
+		t.Errorf("pushed %d into 3 entries", n)
+	}
+}
+
+// Somebody may write anything into the ring at any time. Verbs must come to an end,
+// and inside the ring.
+func TestFillFullOfLies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newSharedFill(t, newRing[uint64](t, 8))
+		startFill(f, startAt.Draw(t, "start"))
+		lies := rapid.SliceOfN(rapid.Uint32(), 1, 20).Draw(t, "lies")
+		f.step = func(any) {
+			lie := lies[0]
+			lies = append(lies[1:], lie)
+			switch lie % 5 {
+			case 0:
+				*f.ring.producer = lie
+			case 1:
+				*f.ring.consumer = lie
+			case 2:
+				*f.ring.at(lie / 5) = uint64(lie)
+			case 3:
+				*f.ring.producer += lie % 3
+			}
+		}
+		if n := f.Push(make([]uint64, 5)); n > 5 {
+			t.Fatalf("pushed %d of 5", n)
+		}
+		if n := len(f.Pending(nil)); n > 8 {
+			t.Fatalf("%d pending in 8 entries", n)
+		}
+	})
+}
+
+func TestFillThatCannotBe(t *testing.T) {
+	for _, test := range []struct{ size, chunk uint32 }{{8, 0}, {8, 1}, {8, 3000}, {maxEntries, 1 << 13}} {
+		ring := newRing[uint64](t, test.size)
+		if _, err := NewSharedFill(ring, test.chunk); err == nil || !strings.Contains(err.Error(), "power of two") {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+}
+
 func TestFillInEveryOrder(t *testing.T) {
 	for _, test := range []struct {
 		start, size, chunks uint32
@@ -109,13 +191,12 @@ func TestFillInEveryOrder(t *testing.T) {
 		{start: ^uint32(0) - 1, size: 2, chunks: 2, to: []int{1, 1}}, // once around while member 0 stands still
 	} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
-			explore(t, func(w *world) { buildFill(t, w, test.start, test.size, test.chunks, test.to) })
+			explore(t, func(w *world) { buildFill(t, w, test.start, test.size, 2, test.chunks, test.to) })
 		})
 	}
 }
 
-func buildFill(t *testing.T, w *world, start, size, chunks uint32, to []int) {
-	const members = 2
+func buildFill(t *testing.T, w *world, start, size, members, chunks uint32, to []int) {
 	f := newFillWorld(t, start, size, members, chunks)
 	f.f.step = w.step
 	w.actor(false, func() {
@@ -124,7 +205,7 @@ func buildFill(t *testing.T, w *world, start, size, chunks uint32, to []int) {
 			f.take(member, size == chunks || i%2 == 1)
 		}
 	})
-	for m := range members {
+	for m := range int(members) {
 		w.actor(true, func() {
 			for {
 				w.wait(func() bool { return len(f.inboxes[m]) > 0 })
@@ -134,6 +215,9 @@ func buildFill(t *testing.T, w *world, start, size, chunks uint32, to []int) {
 	}
 	w.memory = f.memory
 	w.atEnd = func() {
+		if n := f.taken - start; w.killed == nil && n != uint32(len(to)) {
+			t.Errorf("the kernel saw %d chunks", n)
+		}
 		f.f.step = nil
 		f.account(slices.Index(w.actors, w.killed) - 1)
 	}
