@@ -238,9 +238,12 @@ static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u3
     return 0;
 }
 
+/* The first n bytes of a word, of 1 to 8. */
+#define FIRST(n, word) ((word) & ~0ULL >> (64 - 8 * (n)))
+
 /*
- * Makes the key of the identifier, which has n bytes. It writes whole words: the processor is slow to read as one
- * what has been written in parts.
+ * Makes the key of the identifier, which has n bytes. It reads and writes whole words: the processor is slow to
+ * read as one what has been written in parts. Seldom a datagram ends so early that this would read too far.
  */
 static __always_inline int make_key(struct datagram *d, __u64 n, struct identifier_key *key)
 {
@@ -251,7 +254,14 @@ static __always_inline int make_key(struct datagram *d, __u64 n, struct identifi
     words[2] = (n | IPPROTO_UDP << 8 | (__u32)d->port << 16) << 32;
     CIBIR_FORGET(at);
     if (n <= 8 && (void *)(at + 1) <= end_of(d->packet)) {
-        words[0] = *at & ~0ULL >> (64 - 8 * n);
+        words[0] = FIRST(n, at[0]);
+        return 0;
+    }
+    if (n > 8 && (void *)(at + 3) <= end_of(d->packet)) {
+        words[0] = at[0];
+        words[1] = n < 16 ? FIRST(n - 8, at[1]) : at[1];
+        if (n > 16)
+            words[2] |= FIRST(n - 16, at[2]);
         return 0;
     }
     CIBIR_FORGET(n);

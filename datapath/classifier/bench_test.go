@@ -11,13 +11,19 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/cibir"
 )
 
-// newBench is a classifier with n identifiers on the shared port.
+// largest is the encoding of the identifiers that cost most.
+var largest = cibir.Encoding{Length: cibir.MaxIDLength}
+
+// newBench is a classifier with n identifiers on the shared port, and one of the largest on another.
 func newBench(b *testing.B, n int) *Classifier {
 	b.Helper()
 	c, socket := newClassifier(b, Options{}), newSocket(b)
-	check(b, c.SetAddresses(here), c.PutPort(exclusivePort, Exclusive(busySlot)), c.PutPort(sharedPort, Shared(usual)), c.PutSocket(busySlot, 0, socket))
+	check(b, c.SetAddresses(here), c.PutPort(exclusivePort, Exclusive(busySlot)), c.PutSocket(busySlot, 0, socket),
+		c.PutPort(sharedPort, Shared(usual)), c.PutPort(emptyPort, Shared(largest)), c.PutIdentifier(emptyPort, identifier(largest.Length, 0), busySlot))
 	for i := range n {
 		check(b, c.PutIdentifier(sharedPort, identifier(usual.Length, i), busySlot))
 	}
@@ -96,7 +102,9 @@ func BenchmarkClassify(b *testing.B) {
 		{"exclusive", packet(here4, exclusivePort, full(nil)), redirect},
 		{"short", packet(here4, sharedPort, full(short(usual, id))), redirect},
 		{"long", packet(here4, sharedPort, full(long(usual, id))), redirect},
-		{"IPv6, long", packet(here6, sharedPort, full(long(usual, id))), redirect},
+		{"IPv6 long", packet(here6, sharedPort, full(long(usual, id))), redirect},
+		{"largest short", packet(here4, emptyPort, full(short(largest, identifier(largest.Length, 0)))), redirect},
+		{"largest long", packet(here4, emptyPort, full(long(largest, identifier(largest.Length, 0)))), redirect},
 	}
 	for _, n := range []int{1, 10, 100, 1000, 10_000} {
 		for _, k := range kinds {
