@@ -65,8 +65,8 @@ func checkRing[E Entry](t *rapid.T, entry func(number uint32) E) {
 			queue = queue[n:]
 		},
 		"": func(t *rapid.T) {
-			if got := ring.Pending(nil); !slices.Equal(got, queue) {
-				t.Fatalf("pending %v, want %v", got, queue)
+			if got := ring.Pending(nil); !slices.Equal(got, queue) || in.Len() != len(queue) {
+				t.Fatalf("pending %v, length %d, want %v", got, in.Len(), queue)
 			}
 		},
 	})
