@@ -59,7 +59,7 @@ type Attachment struct {
 // LRO and, at the other end of a veth pair, segmentation.
 func (c *Classifier) Attach(ifindex int, mode Mode) (Attachment, error) {
 	if c.ports == nil {
-		return Attachment{}, failed("BPF_LINK_CREATE", "closed classifier", unix.EBADF)
+		return Attachment{}, kerr.New("bpf", fmt.Sprintf("BPF_LINK_CREATE, interface %d", ifindex), unix.EBADF, isClosed)
 	}
 	if c.link != nil {
 		if _, err := c.linked(); !errors.Is(err, ErrDetached) {
