@@ -38,7 +38,7 @@ func TestKernelIgnoresWhereInAChunkFillPoints(t *testing.T) {
 				}
 				q.RX.Release(1)
 			}
-			if s, err := q.Statistics(); err != nil || s.RXInvalid != 0 || s.RXDropped != 0 {
+			if s, err := q.Statistics(); err != nil || s.RXDropped != 0 {
 				t.Errorf("%+v, %v", s, err)
 			}
 		})
