@@ -219,7 +219,10 @@ static __always_inline int has(struct xdp_md *packet, __u64 bytes)
     return begin_of(packet) + bytes <= end_of(packet) || bytes <= bpf_xdp_get_buff_len(packet);
 }
 
-/* Reads a byte of the payload, or learns where the identifier is: make_key reads it. */
+/*
+ * Reads a byte of the payload, or learns where the identifier is, which make_key reads: that is the only one whose
+ * length is no constant.
+ */
 static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u32 length)
 {
     __u8 *at = begin_of(d->packet) + d->payload + offset;
@@ -230,8 +233,8 @@ static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u3
         d->identifier = d->payload + offset;
         return 0;
     }
-    CIBIR_FORGET(
-        at); /* or it would compute at + 1 anew, from which the verifier learns nothing of at */
+    /* Or the compiler would compute at + 1 from the beginning, from which the verifier learns nothing of at. */
+    CIBIR_FORGET(at);
     if ((void *)(at + 1) > end_of(d->packet))
         return bpf_xdp_load_bytes(d->packet, d->payload + offset, to, 1) != 0;
     *(__u8 *)to = *at;

@@ -59,31 +59,30 @@ func (w *wire) wantSame(c, other *Classifier) {
 }
 
 func TestAdopt(t *testing.T) {
-	w, c := attached(t, Options{LongestPacket: 1800})
-	adopted, err := Adopt(handOver(t, c))
-	check(t, err)
-	if n := adopted.LongestPacket(); n != 1800 {
-		t.Errorf("longest packet %d", n)
-	}
-	w.wantSame(c, adopted)
-	check(t, adopted.Close())
-	w.wantOff()
+	handedOn(t, func(c *Classifier, _ Attachment) (*Classifier, error) { return Adopt(handOver(t, c)) })
 }
 
 func TestOpen(t *testing.T) {
+	a := handedOn(t, func(_ *Classifier, a Attachment) (*Classifier, error) { return Open(a.Link) })
+	_, err := Open(a.Link)
+	wantError(t, err, unix.ENOENT, "BPF_LINK_GET_FD_BY_ID")
+}
+
+// handedOn makes a classifier of another one, and is done with both.
+func handedOn(t *testing.T, other func(*Classifier, Attachment) (*Classifier, error)) Attachment {
+	t.Helper()
 	w, c := attached(t, Options{LongestPacket: 1800})
 	a, err := w.attachment(c)
 	check(t, err)
-	opened, err := Open(a.Link)
+	next, err := other(c, a)
 	check(t, err)
-	if n := opened.LongestPacket(); n != 1800 {
+	if n := next.LongestPacket(); n != 1800 {
 		t.Errorf("longest packet %d", n)
 	}
-	w.wantSame(c, opened)
-	check(t, opened.Close())
+	w.wantSame(c, next)
+	check(t, next.Close())
 	w.wantOff()
-	_, err = Open(a.Link)
-	wantError(t, err, unix.ENOENT, "BPF_LINK_GET_FD_BY_ID")
+	return a
 }
 
 // The descriptors can be handed on, by whoever has them.
