@@ -130,7 +130,7 @@ func TestConfigThatCannotBe(t *testing.T) {
 
 func TestRefusedUMEM(t *testing.T) {
 	w := newWire(t, attachModes[0].mode)
-	memory := sharedMemory(t, testChunks*testChunk)
+	memory := newUMEM(t).Memory
 	for _, test := range []struct {
 		umem UMEM
 		text string

@@ -21,7 +21,7 @@ func TestKernelIgnoresWhereInAChunkFillPoints(t *testing.T) {
 	for _, attach := range attachModes {
 		t.Run(attach.name, func(t *testing.T) {
 			w := newWire(t, attach.mode)
-			q := createEmpty(t, &w.right, newUMEM(t))
+			q := createEmpty(t, &w.right, func(*Config) {})
 			w.serve(t, 0, q.Socket)
 			sender := raw(t, &w.left)
 			fill := NewProducer(q.Fill)

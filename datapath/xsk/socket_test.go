@@ -153,7 +153,7 @@ func TestTransmit(t *testing.T) {
 		}
 		sink := raw(t, &w.left)
 		for i := range uint32(3 * ringSize) {
-			chunk, size := rxChunks+i%(testChunks-rxChunks), 60+int(i)%1400
+			chunk, size := rxChunks+i%txChunks, 60+int(i)%1400
 			if q.done.Busy(chunk) {
 				t.Fatalf("chunk %d is busy", chunk)
 			}
@@ -175,7 +175,7 @@ func TestBudget(t *testing.T) {
 		budget uint32
 		calls  []int // what each completes
 	}{{0, []int{32, 32, 32, 4}}, {64, []int{64, 36}}, {128, []int{100}}} {
-		s := open1(t, w, func(c *Config) { c.TXBudget = test.budget })
+		s := createEmpty(t, &w.right, func(c *Config) { c.TXBudget = test.budget })
 		descs := make([]Desc, 100)
 		for i := range descs {
 			descs[i] = Desc{Addr: uint64(rxChunks+i) * testChunk, Len: 64}
@@ -200,28 +200,14 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// open1 makes the only socket of the right end, with its configuration changed.
-func open1(t testing.TB, w *wire, change func(*Config)) *queue {
-	t.Helper()
-	umem, c := newUMEM(t), testConfig(&w.right)
-	change(&c)
-	var s *Socket
-	w.right.NS.Do(t, func() (err error) {
-		s, err = Create(umem, ModeCopy, c)
-		return err
-	})
-	t.Cleanup(func() { s.Close() })
-	return share(t, s, umem, make([]uint32, testChunks-rxChunks))
-}
-
 func TestSocketOfOneDirection(t *testing.T) {
 	w := newWire(t, attachModes[0].mode)
-	receiver := open1(t, w, func(c *Config) { c.TX = 0 })
+	receiver := createEmpty(t, &w.right, func(c *Config) { c.TX = 0 })
 	if receiver.TX != nil || receiver.RX == nil {
 		t.Errorf("TX %v, RX %v", receiver.TX, receiver.RX)
 	}
 	receiver.Close()
-	sender := open1(t, w, func(c *Config) { c.RX = 0 })
+	sender := createEmpty(t, &w.right, func(c *Config) { c.RX = 0 })
 	if sender.RX != nil || sender.TX == nil {
 		t.Errorf("RX %v, TX %v", sender.RX, sender.TX)
 	}
@@ -235,7 +221,7 @@ func TestSocketOfOneDirection(t *testing.T) {
 
 func TestStatistics(t *testing.T) {
 	inBothModes(t, func(t *testing.T, w *wire) {
-		q := open1(t, w, func(c *Config) { c.RX = 64 })
+		q := createEmpty(t, &w.right, func(c *Config) { c.RX = 64 })
 		w.serve(t, 0, q.Socket)
 		sender := raw(t, &w.left)
 		check := func(what string, want Statistics) {
@@ -270,7 +256,7 @@ func TestStatistics(t *testing.T) {
 // for the next packet, whoever is to get it: one chunk may be in no ring.
 func TestChunkThatIsInNoRing(t *testing.T) {
 	inBothModes(t, func(t *testing.T, w *wire) {
-		q := open1(t, w, func(c *Config) { c.RX = 64 })
+		q := createEmpty(t, &w.right, func(c *Config) { c.RX = 64 })
 		other := q.join(t, &w.right)
 		w.serve(t, 0, q.Socket)
 		w.serve(t, 1, other.Socket)
@@ -289,7 +275,7 @@ func TestChunkThatIsInNoRing(t *testing.T) {
 		if n := int(q.fill.Taken() - taken); n != 1-missing {
 			t.Errorf("the next packet took %d chunks from FILL, with %d in no ring", n, missing)
 		}
-		q.turn(t)
+		q.receive(t, 64)
 		q.wantAllChunks(t)
 	})
 }
