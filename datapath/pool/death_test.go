@@ -185,6 +185,22 @@ func (a *actor) waitSeats(n int) Census {
 	}
 }
 
+// waitAlone waits until nobody is connected.
+func (a *actor) waitAlone() {
+	a.w.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		a.Member.mu.Lock()
+		n := len(a.peers)
+		a.Member.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			a.w.Fatalf("%d are still connected", n)
+		}
+	}
+}
+
 // await waits for an event.
 func (a *actor) await(kind EventKind) Event {
 	a.w.Helper()

@@ -203,7 +203,7 @@ func (q *Queue) open(make func(*xsk.UMEM, xsk.Config) (*xsk.Socket, error)) (err
 	c := xsk.Config{
 		Interface: int(q.topic.Ifindex), Queue: q.topic.Queue,
 		RX: q.shape.Ring, TX: q.shape.Send, Fill: q.shape.fill(), Completion: q.shape.completion(),
-		TXBudget: txBudget, Patience: queuePatience,
+		TXBudget: txBudget, Patience: releasePatience,
 	}
 	q.socket, err = make(&q.packets, c)
 	if errors.As(err, new(*xsk.UnsupportedError)) { // of the budget, perhaps: do without
@@ -231,9 +231,9 @@ const txBudget = 64
 // its tenure somebody might else delete our socket from the program.
 func (q *Queue) sit() error {
 	return until(queuePatience, "the seat of a dead member in "+q.topic.String(), func() (bool, error) {
-		q.member.cleanUp(q, time.Now())
+		orphans := q.member.cleanUp(q, time.Now())
 		dirty, err := q.choose()
-		if err == nil && q.seat == nil && !dirty {
+		if err == nil && q.seat == nil && !dirty && !orphans {
 			err = &FullError{What: q.topic.String(), Most: int(q.shape.Members)}
 		}
 		return q.seat != nil, err
@@ -247,34 +247,34 @@ func (q *Queue) choose() (dirty bool, err error) {
 			return true, nil
 		}
 	}
-	for n := range q.control.seats {
-		s := &q.control.seats[n]
-		if !tenure(s.owner.Load()).free() {
-			_, held, err := q.file.Held(seatAt+int64(n), 1, true)
-			if err != nil {
-				return false, err
-			}
-			dirty = dirty || !held
-			continue
-		}
-		ok, err := q.file.TryLock(seatAt+int64(n), 1)
-		if err != nil {
+	for n := range uint32(len(q.control.seats)) {
+		taken, leaving, err := q.claim(n)
+		if taken || err != nil {
 			return false, err
 		}
-		if !ok {
-			continue
-		}
-		if t := tenure(s.owner.Load()); t.free() {
-			s.owner.Store(uint32(t.next()))
-			q.seat, q.number, q.tenure = s, uint32(n), t.next().of(q.member.slot)
-			return false, nil
-		}
-		dirty = true
-		if err := q.file.Unlock(seatAt+int64(n), 1); err != nil {
-			return false, err
-		}
+		dirty = dirty || leaving
 	}
 	return dirty, nil
+}
+
+// claim takes a seat if it is free. It reports too whether the seat will be free soon: somebody
+// is about to leave it, or is dead.
+func (q *Queue) claim(n uint32) (taken, soon bool, err error) {
+	if !q.tenureOf(n).free() {
+		_, held, err := q.file.Held(seatAt+int64(n), 1, true)
+		return false, !held, err
+	}
+	if taken, err = q.file.TryLock(seatAt+int64(n), 1); !taken || err != nil {
+		return false, true, err
+	}
+	t := q.tenureOf(n)
+	if !t.free() {
+		q.unlock(n)
+		return false, true, nil
+	}
+	q.seat, q.number, q.tenure = &q.control.seats[n], n, t.next().of(q.member.slot)
+	q.seat.owner.Store(uint32(t.next()))
+	return true, false, nil
 }
 
 // appear makes the member known to the others in the pool, and then to the kernel. Its

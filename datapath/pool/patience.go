@@ -10,8 +10,7 @@ var (
 	// doorPatience is for who is at a door.
 	doorPatience = 5 * time.Second
 
-	// queuePatience is for the kernel, which releases a queue some time after its last
-	// socket is closed, and for who cleans up after the dead.
+	// queuePatience is for who leaves a pool, comes to it, or cleans up after the dead.
 	queuePatience = time.Second
 
 	// answerPatience is for who is asked, and reads.
@@ -19,6 +18,10 @@ var (
 )
 
 const (
+	// releasePatience is for the kernel, which releases a queue some time after its last
+	// socket is closed.
+	releasePatience = time.Second
+
 	// tellPatience is for telling what the other can do without.
 	tellPatience = 10 * time.Millisecond
 

@@ -77,7 +77,7 @@ func (q *Queue) learn(of seatOf, fd int) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.left || of.Seat >= q.shape.Members || q.knows(of.Tenure) != nil || len(q.others) >= 2*MaxMembers {
+	if q.left || of.Seat >= q.shape.Members || of.Tenure == q.tenure || q.knows(of.Tenure) != nil || len(q.others) >= 2*MaxMembers {
 		return s.close()
 	}
 	q.others = append(q.others, s)
