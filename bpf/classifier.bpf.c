@@ -219,7 +219,10 @@ static __always_inline int has(struct xdp_md *packet, __u64 bytes)
     return begin_of(packet) + bytes <= end_of(packet) || bytes <= bpf_xdp_get_buff_len(packet);
 }
 
-/* Reads a byte of the payload, or learns where the identifier is: make_key reads it. */
+/*
+ * Reads a byte of the payload, or learns where the identifier is, which make_key reads: that is the only one whose
+ * length is no constant.
+ */
 static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u32 length)
 {
     __u8 *at = begin_of(d->packet) + d->payload + offset;
@@ -230,17 +233,20 @@ static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u3
         d->identifier = d->payload + offset;
         return 0;
     }
-    CIBIR_FORGET(
-        at); /* or it would compute at + 1 anew, from which the verifier learns nothing of at */
+    /* Or the compiler would compute at + 1 from the beginning, from which the verifier learns nothing of at. */
+    CIBIR_FORGET(at);
     if ((void *)(at + 1) > end_of(d->packet))
         return bpf_xdp_load_bytes(d->packet, d->payload + offset, to, 1) != 0;
     *(__u8 *)to = *at;
     return 0;
 }
 
+/* The first n bytes of a word, of 1 to 8. */
+#define FIRST(n, word) ((word) & ~0ULL >> (64 - 8 * (n)))
+
 /*
- * Makes the key of the identifier, which has n bytes. It writes whole words: the processor is slow to read as one
- * what has been written in parts.
+ * Makes the key of the identifier, which has n bytes. It reads and writes whole words: the processor is slow to
+ * read as one what has been written in parts. Seldom a datagram ends so early that this would read too far.
  */
 static __always_inline int make_key(struct datagram *d, __u64 n, struct identifier_key *key)
 {
@@ -251,7 +257,14 @@ static __always_inline int make_key(struct datagram *d, __u64 n, struct identifi
     words[2] = (n | IPPROTO_UDP << 8 | (__u32)d->port << 16) << 32;
     CIBIR_FORGET(at);
     if (n <= 8 && (void *)(at + 1) <= end_of(d->packet)) {
-        words[0] = *at & ~0ULL >> (64 - 8 * n);
+        words[0] = FIRST(n, at[0]);
+        return 0;
+    }
+    if (n > 8 && (void *)(at + 3) <= end_of(d->packet)) {
+        words[0] = at[0];
+        words[1] = n < 16 ? FIRST(n - 8, at[1]) : at[1];
+        if (n > 16)
+            words[2] |= FIRST(n - 16, at[2]);
         return 0;
     }
     CIBIR_FORGET(n);
@@ -370,15 +383,21 @@ static __always_inline int is_local(struct address *a)
           place = (a->halves[0] ^ a->halves[1]) * 0x9e3779b97f4a7c15 >> (64 - RECENT_BITS);
     volatile __u64 *current = bpf_map_lookup_elem(&generation, &zero);
     struct recent *r = bpf_map_lookup_elem(&recent, &place);
-    __u64 before;
+    __u64 before, nothing;
 
     if (!current || !r)
         return 0;
-    before =
-        *current; /* whoever removes the address after it is found below changes this afterwards */
+    before = *current;
     if (r->generation == before && r->address.halves[0] == a->halves[0] &&
         r->address.halves[1] == a->halves[1])
         return 1;
+    /*
+     * Whoever removes the address after it is found here changes the generation afterwards. So the generation
+     * must be read first, also by processors that take what is ready: the key is made to depend on it.
+     */
+    nothing = before;
+    CIBIR_FORGET(nothing);
+    a->halves[0] ^= nothing ^ before;
     if (!bpf_map_lookup_elem(&addresses, a))
         return 0;
     r->address = *a;

@@ -50,11 +50,13 @@ func TestAddressesComeAndGo(t *testing.T) {
 // However an address is written.
 func TestAddressesAreNormal(t *testing.T) {
 	s := newHost(t)
-	check(t, s.c.SetAddresses(addresses("::ffff:10.0.0.2", "10.0.0.2", "fe80::1%eth0", "fe80::1%7", "fd00::2")))
-	linkLocal := netip.MustParseAddr("fe80::1")
-	s.wantAddresses(here4, here6, linkLocal)
-	s.local[linkLocal] = true
-	s.want(Redirected, packet(linkLocal, exclusivePort, nil))
+	check(t, s.c.SetAddresses(addresses("::ffff:10.0.0.2", "10.0.0.2", "fe80::1%eth0", "fe80::1%7", "fd00::2", "fd00::ffff:10.0.0.2")))
+	linkLocal, endsLikeMapped := netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fd00::ffff:10.0.0.2")
+	s.wantAddresses(here4, here6, linkLocal, endsLikeMapped)
+	for _, a := range []netip.Addr{linkLocal, endsLikeMapped} {
+		s.local[a] = true
+		s.want(Redirected, packet(a, exclusivePort, nil))
+	}
 }
 
 // Who sends to them from a wire cannot mean well.

@@ -3,6 +3,7 @@
 package classifier
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -172,11 +173,47 @@ func (c *Classifier) openMap(id ebpf.MapID) error {
 
 // verify finds out whether the parts are what [Load] and [Classifier.Attach] make.
 func (c *Classifier) verify() (err error) {
-	spec, err := bpf.LoadClassifier()
-	if err != nil {
+	if c.cpus, err = ebpf.PossibleCPU(); err != nil {
 		return err
 	}
-	if c.cpus, err = ebpf.PossibleCPU(); err != nil {
+	if err := c.verifyFormat(); err != nil { // of another format all else may differ
+		return err
+	}
+	if err := c.verifyMaps(); err != nil {
+		return err
+	}
+	var configuration bpf.ClassifierConfiguration
+	if err := c.objects.Config.Lookup(uint32(0), &configuration); err != nil {
+		return failed("BPF_MAP_LOOKUP_ELEM", "config[0]", err)
+	}
+	c.longest = configuration.Longest
+	return c.mapPorts()
+}
+
+// verifyFormat reads how the configuration begins in every version.
+func (c *Classifier) verifyFormat() error {
+	const begin = 8 // bytes: magic and version
+	raw, err := c.objects.Config.LookupBytes(uint32(0))
+	if err != nil {
+		return failed("BPF_MAP_LOOKUP_ELEM", "config[0]", err)
+	}
+	if len(raw) < begin {
+		return fmt.Errorf("map %s has %d bytes: it is none of ours", bpf.ClassifierMapConfig, len(raw))
+	}
+	if magic := bpf.ClassifierFormatMagic(binary.NativeEndian.Uint32(raw)); magic != bpf.ClassifierFormatMagicFORMAT_MAGIC {
+		return fmt.Errorf("the configuration begins with %#x, not %#x: it is none of ours", magic, bpf.ClassifierFormatMagicFORMAT_MAGIC)
+	}
+	if version := bpf.ClassifierFormatVersion(binary.NativeEndian.Uint32(raw[4:])); version != bpf.ClassifierFormatVersionFORMAT_VERSION {
+		return fmt.Errorf("the maps have format %d, and this program knows format %d: "+
+			"all who share an interface must run versions that agree", version, bpf.ClassifierFormatVersionFORMAT_VERSION)
+	}
+	return nil
+}
+
+// verifyMaps finds out whether the maps are as [Load] makes them, and belong together.
+func (c *Classifier) verifyMaps() error {
+	spec, err := bpf.LoadClassifier()
+	if err != nil {
 		return err
 	}
 	var ids []ebpf.MapID
@@ -194,10 +231,7 @@ func (c *Classifier) verify() (err error) {
 		id, _ := info.ID()
 		ids = append(ids, id)
 	}
-	if err := c.verifyProgram(ids); err != nil {
-		return err
-	}
-	return c.readConfiguration()
+	return c.verifyProgram(ids)
 }
 
 // verifyProgram finds out whether the program uses the maps with these ids, and the link the program.
@@ -224,21 +258,4 @@ func (c *Classifier) verifyProgram(ids []ebpf.MapID) error {
 		return fmt.Errorf("the link is of type %v for program %d, and this is program %d", l.Type, l.Program, id)
 	}
 	return nil
-}
-
-func (c *Classifier) readConfiguration() error {
-	var configuration bpf.ClassifierConfiguration
-	if err := c.objects.Config.Lookup(uint32(0), &configuration); err != nil {
-		return kerr.New("bpf", "BPF_MAP_LOOKUP_ELEM, config[0]", err, "")
-	}
-	if configuration.Magic != bpf.ClassifierFormatMagicFORMAT_MAGIC {
-		return fmt.Errorf("the configuration begins with %#x, not %#x: it is none of ours",
-			configuration.Magic, bpf.ClassifierFormatMagicFORMAT_MAGIC)
-	}
-	if configuration.Version != bpf.ClassifierFormatVersionFORMAT_VERSION {
-		return fmt.Errorf("the maps have format %d, and this program knows format %d: "+
-			"all who share an interface must run versions that agree", configuration.Version, bpf.ClassifierFormatVersionFORMAT_VERSION)
-	}
-	c.longest = configuration.Longest
-	return c.mapPorts()
 }

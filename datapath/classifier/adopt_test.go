@@ -3,6 +3,7 @@
 package classifier
 
 import (
+	"encoding/binary"
 	"os"
 	"strings"
 	"testing"
@@ -58,31 +59,30 @@ func (w *wire) wantSame(c, other *Classifier) {
 }
 
 func TestAdopt(t *testing.T) {
-	w, c := attached(t, Options{LongestPacket: 1800})
-	adopted, err := Adopt(handOver(t, c))
-	check(t, err)
-	if n := adopted.LongestPacket(); n != 1800 {
-		t.Errorf("longest packet %d", n)
-	}
-	w.wantSame(c, adopted)
-	check(t, adopted.Close())
-	w.wantOff()
+	handedOn(t, func(c *Classifier, _ Attachment) (*Classifier, error) { return Adopt(handOver(t, c)) })
 }
 
 func TestOpen(t *testing.T) {
+	a := handedOn(t, func(_ *Classifier, a Attachment) (*Classifier, error) { return Open(a.Link) })
+	_, err := Open(a.Link)
+	wantError(t, err, unix.ENOENT, "BPF_LINK_GET_FD_BY_ID")
+}
+
+// handedOn makes a classifier of another one, and is done with both.
+func handedOn(t *testing.T, other func(*Classifier, Attachment) (*Classifier, error)) Attachment {
+	t.Helper()
 	w, c := attached(t, Options{LongestPacket: 1800})
 	a, err := w.attachment(c)
 	check(t, err)
-	opened, err := Open(a.Link)
+	next, err := other(c, a)
 	check(t, err)
-	if n := opened.LongestPacket(); n != 1800 {
+	if n := next.LongestPacket(); n != 1800 {
 		t.Errorf("longest packet %d", n)
 	}
-	w.wantSame(c, opened)
-	check(t, opened.Close())
+	w.wantSame(c, next)
+	check(t, next.Close())
 	w.wantOff()
-	_, err = Open(a.Link)
-	wantError(t, err, unix.ENOENT, "BPF_LINK_GET_FD_BY_ID")
+	return a
 }
 
 // The descriptors can be handed on, by whoever has them.
@@ -124,6 +124,31 @@ func newMap(t *testing.T, kind ebpf.MapType, key, value, entries, flags uint32) 
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: kind, KeySize: key, ValueSize: value, MaxEntries: entries, Flags: flags})
 	check(t, err)
 	defer m.Close()
+	return duplicate(t, m.FD())
+}
+
+// copied makes a map like one of the configuration, with other flags.
+func copied(t *testing.T, from *ebpf.Map, flags uint32) int {
+	t.Helper()
+	value, err := from.LookupBytes(uint32(0))
+	check(t, err)
+	return configured(t, value, flags)
+}
+
+// later makes the configuration of a version to come.
+func later(t *testing.T) int {
+	t.Helper()
+	value := binary.NativeEndian.AppendUint32(nil, uint32(bpf.ClassifierFormatMagicFORMAT_MAGIC))
+	value = binary.NativeEndian.AppendUint32(value, uint32(bpf.ClassifierFormatVersionFORMAT_VERSION)+1)
+	return configured(t, append(value, make([]byte, 100)...), 0)
+}
+
+func configured(t *testing.T, value []byte, flags uint32) int {
+	t.Helper()
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: uint32(len(value)), MaxEntries: 1, Flags: flags})
+	check(t, err)
+	defer m.Close()
+	check(t, m.Put(uint32(0), value))
 	return duplicate(t, m.FD())
 }
 
@@ -192,7 +217,11 @@ func TestAdoptRefusesWhatIsNoClassifier(t *testing.T) {
 		{"fewer ports", replaced(ports, newMap(t, ebpf.Array, 4, 8, MaxPorts-1, mmapable)), "map ports"},
 		{"ports that cannot be mapped", replaced(ports, newMap(t, ebpf.Array, 4, 8, MaxPorts, 0)), "map ports"},
 		{"fewer sockets", replaced(sockets, newMap(t, ebpf.XSKMap, 4, 4, MaxSlots, 0)), "map sockets"},
-		{"a writable map for the configuration", replaced(config, newMap(t, ebpf.Array, 4, 12, 1, 0)), "map config"},
+		{"a map of nothing for the configuration", replaced(config, newMap(t, ebpf.Array, 4, 12, 1, 0)), "the configuration begins with 0x0"},
+		{"a map that is too small for the configuration", replaced(config, newMap(t, ebpf.Array, 4, 4, 1, 0)), "map config has 4 bytes"},
+		{"a map that cannot be read for the configuration", replaced(config, newMap(t, ebpf.XSKMap, 4, 4, 1, 0)), "config[0]"},
+		{"a later version, of which all else differs", replaced(config, later(t)), "the maps have format 2"},
+		{"a writable map for the configuration", replaced(config, copied(t, c.objects.Config, 0)), "map config: Flags"},
 		{"a file", replaced(redirected, duplicate(t, int(file.Fd()))), "it is no descriptor of a BPF object"},
 		{"the same descriptor twice", twice, "is there twice"},
 		{"no descriptor", replaced(generation, -1), "map generation"},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf/link"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
@@ -60,7 +59,7 @@ type Attachment struct {
 // LRO and, at the other end of a veth pair, segmentation.
 func (c *Classifier) Attach(ifindex int, mode Mode) (Attachment, error) {
 	if c.ports == nil {
-		return Attachment{}, failed("BPF_LINK_CREATE", "closed classifier", unix.EBADF)
+		return Attachment{}, kerr.New("bpf", fmt.Sprintf("BPF_LINK_CREATE, interface %d", ifindex), unix.EBADF, isClosed)
 	}
 	if c.link != nil {
 		if _, err := c.linked(); !errors.Is(err, ErrDetached) {
@@ -102,7 +101,12 @@ func (c *Classifier) attach(ifindex int, mode Mode) (Attachment, error) {
 		return Attachment{}, kerr.New("bpf", fmt.Sprintf("BPF_LINK_CREATE, interface %d, %v", ifindex, mode), err, attachHint[kerr.Errno(err)])
 	}
 	c.link = l
-	return c.Attachment()
+	a, err := c.Attachment()
+	if err != nil {
+		c.link.Close()
+		c.link = nil
+	}
+	return a, err
 }
 
 var attachHint = map[unix.Errno]string{
@@ -125,11 +129,14 @@ func (c *Classifier) Attachment() (Attachment, error) {
 	if err != nil {
 		return Attachment{}, err
 	}
-	xdp, err := xdpOf(a.Ifindex)
+	x, err := xdpOf(a.Ifindex)
 	if err != nil {
 		return Attachment{}, err
 	}
-	a.Mode = xdp.mode
+	if x.program != a.Program {
+		return Attachment{}, fmt.Errorf("classifier: interface %d of this network namespace is not the one it is attached to", a.Ifindex)
+	}
+	a.Mode = x.mode
 	return a, nil
 }
 
@@ -147,32 +154,4 @@ func (c *Classifier) linked() (Attachment, error) {
 		return Attachment{}, fmt.Errorf("classifier: link %d: %w any more", a.Link, ErrDetached)
 	}
 	return a, nil
-}
-
-// xdp is what is known of the XDP program of an interface.
-type xdp struct {
-	name    string // of the interface
-	program uint32
-	mode    Mode
-}
-
-// As the kernel numbers them in IFLA_XDP_ATTACHED.
-var attachedModes = map[uint32]Mode{1: Native, 2: Generic, 3: Offloaded}
-
-// xdpOf asks for the XDP program of an interface.
-func xdpOf(ifindex int) (xdp, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return xdp{}, kerr.New("socket", "AF_NETLINK, NETLINK_ROUTE", err, "")
-	}
-	defer h.Close()
-	l, err := h.LinkByIndex(ifindex)
-	if err != nil {
-		return xdp{}, kerr.New("RTM_GETLINK", fmt.Sprintf("interface %d", ifindex), err, "")
-	}
-	x := xdp{name: l.Attrs().Name}
-	if on := l.Attrs().Xdp; on != nil {
-		x.program, x.mode = on.ProgId, attachedModes[on.AttachMode]
-	}
-	return x, nil
 }

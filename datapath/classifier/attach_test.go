@@ -112,6 +112,25 @@ func TestAttach(t *testing.T) {
 	}
 }
 
+// An interface of another network namespace is not mistaken for it.
+func TestAttachmentElsewhere(t *testing.T) {
+	w, c := attached(t, Options{})
+	if w.left.Index != w.right.Index {
+		t.Fatalf("interfaces %d and %d", w.left.Index, w.right.Index)
+	}
+	w.left.NS.Do(t, func() error {
+		if a, err := c.Attachment(); err == nil || !strings.Contains(err.Error(), "of this network namespace is not the one") {
+			t.Errorf("%+v, %v", a, err)
+		}
+		return nil
+	})
+	netnstest.New(t).Do(t, func() error {
+		_, err := c.Attachment()
+		wantError(t, err, unix.ENODEV, fmt.Sprintf("RTM_GETLINK(interface %d)", w.right.Index))
+		return nil
+	})
+}
+
 // Loopback has no native XDP.
 func TestAttachWhereNativeIsNot(t *testing.T) {
 	netnstest.CheckFDs(t)

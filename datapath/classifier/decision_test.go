@@ -261,7 +261,9 @@ func TestShortDatagrams(t *testing.T) {
 			for n := range len(payload) + 1 {
 				p := packet(to, sharedPort, payload[:n])
 				met[s.try(p)] = true
-				s.try(append(p, payload[n:]...)) // and what would follow is there, but does not belong to it
+				// What would follow is there, but does not belong to the IP packet, or to the datagram.
+				s.try(append(p, payload[n:]...))
+				s.try(behind(to, udp(sharedPort, payload[:n]), payload[n:]))
 			}
 			if len(met) != 2 || !met[TooShort] || !met[Redirected] {
 				t.Errorf("%v", met)
@@ -306,6 +308,32 @@ func (s *subject) tryAround(e cibir.Encoding, id cibir.ID) {
 		check(s, err)
 		s.want(UnknownIdentifier, packet(here6, sharedPort, long(e, otherID)))
 		s.want(UnknownIdentifier, packet(here4, sharedPort, short(e, otherID)))
+	}
+}
+
+func TestEveryConnectionIDLength(t *testing.T) {
+	s := newHost(t)
+	source := slices.Concat(filler(int(usual.SourceOffset)), identifier(usual.Length, 1).Bytes(), filler(255))
+	for destination := range 256 {
+		for n := range 21 {
+			p := packet(here[n%2], sharedPort, header(destination, source[:n]))
+			s.try(p)
+			s.try(p[:len(p)-1])
+		}
+	}
+	for n := range 256 {
+		s.try(packet(here[n%2], sharedPort, header(8, source[:n])))
+	}
+}
+
+func TestEveryOffset(t *testing.T) {
+	s := newHost(t)
+	id := identifier(usual.Length, 1)
+	for offset := range 256 - int(usual.Length) {
+		e := cibir.Encoding{Length: usual.Length, SourceOffset: uint8(offset), DestinationOffset: 255 - usual.Length - uint8(offset)}
+		s.takePort(sharedPort, Shared(e))
+		s.want(Redirected, packet(here[offset%2], sharedPort, long(e, id)))
+		s.want(Redirected, packet(here[offset%2], sharedPort, short(e, id)))
 	}
 }
 

@@ -29,5 +29,5 @@
 // for that. The maps trust all who have their descriptors.
 //
 // A Classifier may be used by any number of threads and processes, each for slots
-// of its own; [Classifier.Close] comes last.
+// of its own; [Classifier.Attach] comes first, [Classifier.Close] last.
 package classifier

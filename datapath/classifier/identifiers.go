@@ -64,13 +64,26 @@ func (c *Classifier) putIdentifier(port uint16, id cibir.ID, slot uint32, flags 
 }
 
 // DeleteIdentifier takes the identifier away from a slot, if it has it: somebody else
-// may have taken it.
+// may have taken it, even while it is being deleted.
 func (c *Classifier) DeleteIdentifier(port uint16, id cibir.ID, slot uint32) error {
 	held, found, err := c.holder(port, id)
 	if err != nil || !found || held != slot {
 		return err
 	}
-	return deleted(identifierName(port, id), c.objects.Identifiers.Delete(identifierKey(port, id)))
+	k, name := identifierKey(port, id), identifierName(port, id)
+	var values []bpf.ClassifierIdentifier
+	if err := c.objects.Identifiers.LookupAndDelete(k, &values); err != nil {
+		return deleted(name, err)
+	}
+	if values[0].Slot == slot {
+		return nil
+	}
+	// Taken since it was looked up. The kernel has its datagrams for this moment.
+	err = c.objects.Identifiers.Update(k, values, ebpf.UpdateNoExist)
+	if errors.Is(err, ebpf.ErrKeyExist) { // and put once more
+		return nil
+	}
+	return failed("BPF_MAP_UPDATE_ELEM", name, err)
 }
 
 // holder reads which slot has an identifier.

@@ -30,7 +30,7 @@ func failed(operation, entry string, err error) error {
 	return kerr.New("bpf", fmt.Sprintf("%s, %s", operation, entry), err, mapHint[kerr.Errno(err)])
 }
 
-// deleted words the error of deleting an entry, which may be gone.
+// deleted words the error of deleting an entry, which may be gone already.
 func deleted(entry string, err error) error {
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		return nil

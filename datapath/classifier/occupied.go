@@ -28,7 +28,7 @@ func (e *OccupiedError) Error() string {
 	if name == "" {
 		name = "of unknown name"
 	}
-	return fmt.Sprintf("classifier: interface %s (%d) has another XDP program, number %d, %s, in %v mode, which is left there: %v",
+	return fmt.Sprintf("classifier: interface %s (%d) has another XDP program, number %d, %s, in %v mode, which is left there: %v; take it off, or leave the interface to the kernel",
 		e.Interface, e.Ifindex, e.Program, name, e.Mode, e.Err)
 }
 

@@ -76,13 +76,15 @@ func (c *Classifier) unmapPorts() error {
 	return kerr.New("munmap", "the map ports", unix.Munmap(mapped), "")
 }
 
+const isClosed = "the classifier is closed"
+
 // port is the word of a port, and an error when the classifier is closed.
 //
 // Safety: the kernel maps whole pages, so that each word is aligned, and has one for
 // every number of a port. [Classifier.Close], which unmaps them, comes last.
 func (c *Classifier) port(number uint16) (*atomic.Uint64, error) {
 	if c.ports == nil {
-		return nil, failed("mmap", portName(number), unix.EBADF)
+		return nil, kerr.New("mmap", portName(number), unix.EBADF, isClosed)
 	}
 	return (*atomic.Uint64)(unsafe.Pointer(&c.ports[8*int(number)])), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -128,6 +129,33 @@ func TestIdentifiers(t *testing.T) {
 	s.deleteIdentifier(sharedPort, id)
 	s.want(UnknownIdentifier, p)
 	check(t, s.c.DeleteIdentifier(sharedPort, id, lastSlot))
+}
+
+// While survivors remove what a dead datapath has left, its successor takes the identifier.
+func TestTakeWhileDeleted(t *testing.T) {
+	c := newClassifier(t, Options{})
+	id := identifier(4, 1)
+	for round := range 4000 {
+		check(t, c.TakeIdentifier(1, id, 5))
+		var wg sync.WaitGroup
+		var running atomic.Bool
+		wg.Go(func() {
+			running.Store(true)
+			if err := c.DeleteIdentifier(1, id, 5); err != nil {
+				t.Error(err)
+			}
+		})
+		for later := round % 400; later > 0; { // takes it at every moment of the other's
+			if running.Load() {
+				later--
+			}
+		}
+		check(t, c.TakeIdentifier(1, id, 9))
+		wg.Wait()
+		if slot, found, err := c.holder(1, id); err != nil || !found || slot != 9 {
+			t.Fatalf("round %d: slot %d has it, %v, %v", round, slot, found, err)
+		}
+	}
 }
 
 func TestIdentifiersAreListed(t *testing.T) {

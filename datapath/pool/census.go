@@ -4,6 +4,7 @@ package pool
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -49,25 +50,27 @@ func (m *Member) Audit(ifindex, queue int) (Census, error) {
 	if q == nil || q.left {
 		return Census{}, fmt.Errorf("pool: the member is not in the pool of interface %d, queue %d", ifindex, queue)
 	}
-	c := q.count()
-	for range censusTurns { // for those that a processor had in its hands
-		if c.Missing == 0 {
+	c, whole := q.count()
+	for range censusTurns {
+		if whole && c.Missing == 0 {
 			break
 		}
 		time.Sleep(time.Millisecond)
-		if again := q.count(); again.Missing < c.Missing {
-			c = again
-		}
+		c, whole = q.count()
 	}
 	return c, nil
 }
 
-const censusTurns = 3
+// censusTurns is how often to count anew while members come or go, or a processor has chunks
+// in its hands.
+const censusTurns = 5
 
 // count looks at the rings first, since chunks go from them to FILL, and to nowhere else. What
-// the kernel takes from FILL meanwhile still counts there: FILL remembers it.
-func (q *Queue) count() Census {
-	c := Census{Receive: int(q.shape.Receive), Send: int(q.shape.sending())}
+// the kernel takes from FILL meanwhile still counts there: FILL remembers it. It reports
+// whether the same members were there all the time.
+func (q *Queue) count() (c Census, whole bool) {
+	before := q.tenures()
+	c = Census{Receive: int(q.shape.Receive), Send: int(q.shape.sending())}
 	taken := q.trail.taken()
 	found := make([]uint8, q.shape.Receive)
 	note := func(chunks []uint64, n *int) {
@@ -86,6 +89,9 @@ func (q *Queue) count() Census {
 	note(q.chunksOf(q.socket.RX.Pending(nil)), &n)
 	rings[q.tenure] = n
 	for _, s := range q.others {
+		if before[s.seat] != s.tenure {
+			continue // cleaned up after
+		}
 		n := 0
 		note(q.chunksOf(s.ring.Pending(nil)), &n)
 		rings[s.tenure] = n
@@ -104,14 +110,22 @@ func (q *Queue) count() Census {
 		c.Ring += n
 	}
 	c.Missing = c.Receive - c.Fill - c.Ring
-	for i := range q.shape.Members {
-		busy := q.inFlight(i)
+	for i, t := range before {
+		busy := q.inFlight(uint32(i))
 		c.InFlight += busy
-		t := q.tenureOf(i)
 		if slot, taken := t.slot(); taken {
 			ring, known := rings[t]
-			c.Seats = append(c.Seats, SeatCensus{Seat: int(i), Slot: int(slot), Ring: ring, InFlight: busy, Known: known})
+			c.Seats = append(c.Seats, SeatCensus{Seat: i, Slot: int(slot), Ring: ring, InFlight: busy, Known: known})
 		}
 	}
-	return c
+	return c, slices.Equal(before, q.tenures())
+}
+
+// tenures returns what the seats say.
+func (q *Queue) tenures() []tenure {
+	tenures := make([]tenure, q.shape.Members)
+	for i := range tenures {
+		tenures[i] = q.tenureOf(uint32(i))
+	}
+	return tenures
 }

@@ -4,7 +4,6 @@ package pool
 
 import (
 	"errors"
-	"time"
 
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
@@ -27,56 +26,34 @@ const (
 	versions = 256 // that there can be
 )
 
-// doorPatience is how long to wait for who is at a door: it takes some milliseconds,
-// unless that process is stopped.
-const doorPatience = 5 * time.Second
-
 // enter opens a lock file and waits for its door, which is [leave]d soon.
-func enter(dir *rundir.Dir, name string) (*rundir.File, error) {
-	for deadline := time.Now().Add(doorPatience); ; {
-		f, err := dir.OpenFile(name)
+func enter(dir *rundir.Dir, name string) (f *rundir.File, err error) {
+	err = until(doorPatience, "the door of "+dir.Path()+"/"+name, func() (bool, error) {
+		f, err = dir.OpenFile(name)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		ok, err := knock(f, deadline)
+		ok, err := knock(f, dir, name)
 		if ok {
-			ok, err = known(dir, name)
+			return true, nil
 		}
-		if ok {
-			return f, nil
-		}
-		if err == nil && time.Now().After(deadline) {
-			err = &SilentError{What: "the door of " + dir.Path() + "/" + name}
-		}
-		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, err
-		}
-	}
+		return false, errors.Join(err, f.Close())
+	})
+	return f, err
 }
 
-// knock takes the door. There is no wait for a lock that ends at a deadline: hence the
-// turns.
-func knock(f *rundir.File, deadline time.Time) (ok bool, err error) {
-	for {
-		ok, err = f.TryLock(doorAt, 1)
-		if ok || err != nil || time.Now().After(deadline) {
-			return ok, err
-		}
-		time.Sleep(doorInterval)
+// knock takes the door, if nobody has it. There is no wait for a lock that ends at a deadline.
+func knock(f *rundir.File, dir *rundir.Dir, name string) (ok bool, err error) {
+	if ok, err = f.TryLock(doorAt, 1); !ok || err != nil {
+		return false, err
 	}
-}
-
-const doorInterval = time.Millisecond
-
-// known reports whether the door of the file that has the name is taken: it is not where
-// somebody has removed the file that we locked.
-func known(dir *rundir.Dir, name string) (bool, error) {
-	f, err := dir.OpenFile(name)
+	// It is worth something only where others find it: somebody may have removed the file.
+	named, err := dir.OpenFile(name)
 	if err != nil {
 		return false, err
 	}
-	_, held, err := f.Held(doorAt, 1, true)
-	return held, errors.Join(err, f.Close())
+	_, held, err := named.Held(doorAt, 1, true)
+	return held, errors.Join(err, named.Close())
 }
 
 // leave opens the door for the next.

@@ -7,6 +7,14 @@ import "errors"
 // errNobody says that all members have answered, and none has what was looked for.
 var errNobody = errors.New("pool: no member has it")
 
+// unlessNobody is err, but for errNobody, which may change.
+func unlessNobody(err error) error {
+	if errors.Is(err, errNobody) {
+		return nil
+	}
+	return err
+}
+
 // find gets from any member what it has. All are asked at once whether they have it, so
 // that those that are stopped hold up nobody.
 //

@@ -11,10 +11,6 @@ import (
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
 )
 
-// queuePatience is how long to try again while the kernel releases a queue whose last
-// member has gone, or another member cleans up a seat.
-const queuePatience = time.Second
-
 // Join makes the pool of a queue, or joins the one that is there. It returns when
 // the member's socket is in the XDP program of the interface.
 //
@@ -39,7 +35,7 @@ func (m *Member) Join(ifindex, queue int, o Options) (*Queue, error) {
 	case m.queues[t] != nil: // only Join and Leave change it
 		return nil, ErrJoined
 	}
-	q := &Queue{member: m, topic: t, shape: shape}
+	q := &Queue{member: m, topic: t, shape: shape, step: m.step}
 	if q.file, err = enter(m.dir, fmt.Sprintf("xdp-%d-%d", ifindex, queue)); err != nil {
 		return nil, err
 	}
@@ -75,25 +71,20 @@ func (q *Queue) join(mode xsk.Mode) (err error) {
 
 // obtain makes the pool, or joins it, and makes it when its last member leaves meanwhile.
 func (q *Queue) obtain(mode xsk.Mode) error {
-	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
+	return until(queuePatience, q.topic.String(), func() (bool, error) {
 		_, used, err := q.file.Held(seatAt, MaxMembers, true)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if !used {
-			return q.found(mode)
+			return true, q.found(mode)
 		}
 		a, err := q.member.find(q.topic)
 		if err == nil {
-			return q.enter(a)
+			return true, q.enter(a)
 		}
-		if !errors.Is(err, errNobody) {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return &SilentError{What: q.topic.String()}
-		}
-	}
+		return false, unlessNobody(err)
+	})
 }
 
 // found makes a new pool.
@@ -155,37 +146,36 @@ func (q *Queue) adopt(a answer) (err error) {
 	if err = q.open(func(_ *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return xsk.Join(a.fds[2], c) }); err != nil {
 		return err
 	}
-	for _, of := range a.Seats[:a.Count] {
-		kept++
-		if err := q.learn(of, a.fds[kept-1]); err != nil {
-			return err
-		}
-	}
-	return nil
+	kept = len(a.fds)
+	return q.learnAll(a.Seats[:a.Count], a.fds[2:])
 }
 
 // complete asks again until the sockets of all members are known: who handed the pool
 // over may not have read yet what the latest newcomer told it.
 func (q *Queue) complete() error {
-	for deadline := time.Now().Add(queuePatience); q.lacks(); {
-		if time.Now().After(deadline) {
-			return &SilentError{What: q.topic.String()}
+	return until(queuePatience, q.topic.String(), func() (bool, error) {
+		if !q.lacks() {
+			return true, nil
 		}
-		time.Sleep(doorInterval)
 		a, err := q.member.find(q.topic)
 		if err != nil {
-			return err
+			return false, unlessNobody(err)
 		}
 		if len(a.fds) != 2+int(a.Count) || a.Shape != q.shape {
 			closeAll(a.fds)
-			return errors.New("pool: two members describe it in two ways")
+			return false, errors.New("two members describe it in two ways")
 		}
 		closeAll(a.fds[:2])
-		for i, of := range a.Seats[:a.Count] {
-			if err := q.learn(of, a.fds[2+i]); err != nil {
-				closeAll(a.fds[3+i:])
-				return err
-			}
+		return false, q.learnAll(a.Seats[:a.Count], a.fds[2:])
+	})
+}
+
+// learnAll takes up the sockets of members, whose descriptors belong to it.
+func (q *Queue) learnAll(seats []seatOf, fds []int) error {
+	for i, of := range seats {
+		if err := q.learn(of, fds[i]); err != nil {
+			closeAll(fds[i+1:])
+			return err
 		}
 	}
 	return nil
@@ -213,7 +203,7 @@ func (q *Queue) open(make func(*xsk.UMEM, xsk.Config) (*xsk.Socket, error)) (err
 	c := xsk.Config{
 		Interface: int(q.topic.Ifindex), Queue: q.topic.Queue,
 		RX: q.shape.Ring, TX: q.shape.Send, Fill: q.shape.fill(), Completion: q.shape.completion(),
-		TXBudget: txBudget, Patience: queuePatience,
+		TXBudget: txBudget, Patience: releasePatience,
 	}
 	q.socket, err = make(&q.packets, c)
 	if errors.As(err, new(*xsk.UnsupportedError)) { // of the budget, perhaps: do without
@@ -240,19 +230,14 @@ const txBudget = 64
 // other is, and one that a dead predecessor had in our slot in any case: by
 // its tenure somebody might else delete our socket from the program.
 func (q *Queue) sit() error {
-	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
-		q.member.cleanUp(q, time.Now())
+	return until(queuePatience, "the seat of a dead member in "+q.topic.String(), func() (bool, error) {
+		orphans := q.member.cleanUp(q, time.Now())
 		dirty, err := q.choose()
-		if err != nil || q.seat != nil {
-			return err
+		if err == nil && q.seat == nil && !dirty && !orphans {
+			err = &FullError{What: q.topic.String(), Most: int(q.shape.Members)}
 		}
-		switch {
-		case !dirty:
-			return &FullError{What: q.topic.String(), Most: int(q.shape.Members)}
-		case time.Now().After(deadline):
-			return &SilentError{What: "the seat of a dead member in " + q.topic.String()}
-		}
-	}
+		return q.seat != nil, err
+	})
 }
 
 // choose looks for a seat, and reports whether one has to be cleaned up first.
@@ -262,40 +247,39 @@ func (q *Queue) choose() (dirty bool, err error) {
 			return true, nil
 		}
 	}
-	for n := range q.control.seats {
-		s := &q.control.seats[n]
-		if !tenure(s.owner.Load()).free() {
-			_, held, err := q.file.Held(seatAt+int64(n), 1, true)
-			if err != nil {
-				return false, err
-			}
-			dirty = dirty || !held
-			continue
-		}
-		ok, err := q.file.TryLock(seatAt+int64(n), 1)
-		if err != nil {
+	for n := range uint32(len(q.control.seats)) {
+		taken, leaving, err := q.claim(n)
+		if taken || err != nil {
 			return false, err
 		}
-		if !ok {
-			continue
-		}
-		if t := tenure(s.owner.Load()); t.free() {
-			s.owner.Store(uint32(t.next()))
-			q.seat, q.number, q.tenure = s, uint32(n), t.next().of(q.member.slot)
-			return false, nil
-		}
-		dirty = true
-		if err := q.file.Unlock(seatAt+int64(n), 1); err != nil {
-			return false, err
-		}
+		dirty = dirty || leaving
 	}
 	return dirty, nil
+}
+
+// claim takes a seat if it is free. It reports too whether the seat will be free soon: somebody
+// is about to leave it, or is dead.
+func (q *Queue) claim(n uint32) (taken, soon bool, err error) {
+	if !q.tenureOf(n).free() {
+		_, held, err := q.file.Held(seatAt+int64(n), 1, true)
+		return false, !held, err
+	}
+	if taken, err = q.file.TryLock(seatAt+int64(n), 1); !taken || err != nil {
+		return false, true, err
+	}
+	t := q.tenureOf(n)
+	if !t.free() {
+		q.unlock(n)
+		return false, true, nil
+	}
+	q.seat, q.number, q.tenure = &q.control.seats[n], n, t.next().of(q.member.slot)
+	q.seat.owner.Store(uint32(t.next()))
+	return true, false, nil
 }
 
 // appear makes the member known to the others in the pool, and then to the kernel. Its
 // socket gets no packet before all know of the socket.
 func (q *Queue) appear() error {
-	q.startReceiving()
 	q.startSending()
 	q.seat.turn.Store(0)
 	peers, err := q.reachable()
@@ -318,42 +302,40 @@ func (q *Queue) appear() error {
 }
 
 // reachable returns the members that are in the pool, to all of which we must be
-// connected.
+// connected. Those that have died are cleaned up after, which takes a moment.
 func (q *Queue) reachable() (peers []*peer, err error) {
-	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
-		missing, err := q.connections(&peers)
-		if err != nil || len(missing) == 0 {
-			return peers, err
+	var missing []Peer
+	err = until(queuePatience, q.topic.String(), func() (bool, error) {
+		missing, peers = q.unconnected()
+		if len(missing) > 0 {
+			q.member.cleanUp(q, time.Now())
 		}
-		if time.Now().After(deadline) {
-			return nil, &SilentError{What: q.topic.String(), Peers: missing}
-		}
+		return len(missing) == 0, nil
+	})
+	if silent := (*SilentError)(nil); errors.As(err, &silent) {
+		silent.Peers = missing
 	}
+	return peers, err
 }
 
-// connections collects them, and returns members to whom there is no connection: some may
-// just have died, and others be cleaning up, who have the lock of the seat meanwhile.
-func (q *Queue) connections(peers *[]*peer) (missing []Peer, err error) {
-	*peers = nil
+// unconnected returns the members that are in the pool: those to whom there is no connection,
+// and the connections to the others.
+func (q *Queue) unconnected() (missing []Peer, peers []*peer) {
 	all := q.member.others()
 	for _, s := range q.siblings() {
-		slot, _ := s.tenure.slot()
-		before := len(*peers)
-		for _, p := range all {
-			if p.is(slot) {
-				*peers = append(*peers, p)
-			}
-		}
-		if len(*peers) > before || q.tenureOf(s.seat) != s.tenure {
+		if q.tenureOf(s.seat) != s.tenure {
 			continue
 		}
-		_, held, err := q.file.Held(seatAt+int64(s.seat), 1, true)
-		if err != nil {
-			return nil, err
+		slot, _ := s.tenure.slot()
+		before := len(peers)
+		for _, p := range all {
+			if p.is(slot) {
+				peers = append(peers, p)
+			}
 		}
-		if held {
+		if len(peers) == before {
 			missing = append(missing, Peer{Slot: slot})
 		}
 	}
-	return missing, nil
+	return missing, peers
 }

@@ -35,7 +35,7 @@ func (q *Queue) leave() error {
 
 // flush sends what is left, and waits until it has been sent.
 func (q *Queue) flush() {
-	for deadline := time.Now().Add(staleAfter); ; time.Sleep(doorInterval) {
+	for deadline := time.Now().Add(staleAfter); ; time.Sleep(interval) {
 		err := q.Kick()
 		q.landed.Reap(int(q.shape.completion()))
 		if err != nil || q.inFlight(q.number) == 0 || time.Now().After(deadline) {

@@ -5,6 +5,7 @@ package pool
 import (
 	"encoding/binary"
 	"errors"
+	"flag"
 	"os"
 	"testing"
 	"time"
@@ -24,6 +25,12 @@ func TestMain(m *testing.M) {
 		memberMain()
 		return
 	}
+	for name, value := range map[string]string{"rapid.checks": "5", "rapid.steps": "20", "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	flag.Parse() // which may say otherwise
 	os.Exit(m.Run())
 }
 
@@ -52,16 +59,34 @@ func newWire(t testing.TB) *wire {
 	return w
 }
 
+// thread lets a thread of the kernel receive at the right end, where it takes several packets
+// at once.
+func (w *wire) thread() {
+	w.Helper()
+	w.right.NS.Run(w, "unshare", "-m", "sh", "-c", "mount -t sysfs none /sys && echo 1 > /sys/class/net/"+w.right.Name+"/threaded")
+}
+
 // in runs f at the right end.
 func (w *wire) in(f func() error) {
 	w.Helper()
 	w.right.NS.Do(w, f)
 }
 
-// open opens a member in this process.
+// open opens a member in this process, which is closed in the end.
 func (w *wire) open() *Member {
 	w.Helper()
-	var m *Member
+	m := w.openOnly()
+	w.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			w.Error(err)
+		}
+	})
+	return m
+}
+
+// openOnly opens a member in this process.
+func (w *wire) openOnly() (m *Member) {
+	w.Helper()
 	w.in(func() error {
 		dir, err := rundir.Open(w.base)
 		if err != nil {
@@ -70,11 +95,6 @@ func (w *wire) open() *Member {
 		w.Cleanup(dir.Close)
 		m, err = Open(dir, w.kernel)
 		return err
-	})
-	w.Cleanup(func() {
-		if err := m.Close(); err != nil {
-			w.Error(err)
-		}
 	})
 	return m
 }

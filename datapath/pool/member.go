@@ -35,6 +35,7 @@ type Member struct {
 	done      chan struct{}  // closed by Close
 
 	events journal
+	step   func(point) // of the queues
 
 	mu       sync.Mutex // for a moment: what follows
 	closed   bool
@@ -213,12 +214,13 @@ func (m *Member) handle(p *peer, in *message, fds []int) error {
 		if m.has(in.Topic) {
 			out.Found = 1
 		}
-		return p.tell(out, nil)
+		// Who does not hear the answer, or is dead, may have told us more before.
+		_ = p.tell(out, nil)
 	case hand:
 		out, fds := m.give(in.Topic)
 		out.ID = in.ID
-		defer closeAll(fds)
-		return p.tell(out, fds)
+		_ = p.tell(out, fds)
+		closeAll(fds)
 	case ended:
 		m.wake()
 	case bye:

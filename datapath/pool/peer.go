@@ -11,10 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long to wait until another member reads or answers, which takes
-// less than a millisecond unless it is stopped.
-const patience = time.Second
-
 // errSilent says that there was no answer in time.
 var errSilent = errors.New("no answer")
 
@@ -54,18 +50,15 @@ func newPeer(conn *net.UnixConn, slot uint32) *peer {
 
 // tell sends a message. It fails where the other has not read for long.
 func (p *peer) tell(m message, fds []int) error {
-	_ = p.conn.SetWriteDeadline(time.Now().Add(patience))
+	_ = p.conn.SetWriteDeadline(time.Now().Add(answerPatience))
 	return send(p.conn, &m, fds)
 }
 
 // tellSoon is tell, without waiting for one who does not read.
 func (p *peer) tellSoon(m message) error {
-	_ = p.conn.SetWriteDeadline(time.Now().Add(impatience))
+	_ = p.conn.SetWriteDeadline(time.Now().Add(tellPatience))
 	return send(p.conn, &m, nil)
 }
-
-// impatience is for what the other can do without.
-const impatience = 10 * time.Millisecond
 
 // ask returns the answer to a question.
 func (p *peer) ask(k kind, t topic) (answer, error) {
@@ -76,7 +69,7 @@ func (p *peer) ask(k kind, t topic) (answer, error) {
 	if err := p.tell(message{Kind: k, ID: p.id, Topic: t}, nil); err != nil {
 		return answer{}, err
 	}
-	late := time.NewTimer(patience)
+	late := time.NewTimer(answerPatience)
 	defer late.Stop()
 	for {
 		select {

@@ -61,7 +61,8 @@ type puppet struct {
 	queue  *Queue
 	mu     sync.Mutex // that a turn is under way
 	report report
-	dieAt  point
+	dieAt  atomic.Int64
+	stopAt atomic.Int64
 	sent   atomic.Uint64
 	stop   chan struct{}
 	work   sync.WaitGroup
@@ -78,6 +79,7 @@ func memberMain() {
 		p.member, err = Open(dir, testKernel{link.XDPDriverMode})
 	}
 	if err == nil {
+		p.member.step = p.at
 		err = p.join()
 	}
 	out := json.NewEncoder(os.Stdout)
@@ -97,7 +99,6 @@ func (p *puppet) join() (err error) {
 	if err != nil {
 		return err
 	}
-	p.queue.step = p.at
 	p.report.Last = 0
 	p.stop = make(chan struct{})
 	p.work.Go(p.receive)
@@ -116,9 +117,12 @@ func (p *puppet) leave() error {
 }
 
 func (p *puppet) at(where point) {
-	if where == p.dieAt {
+	switch int64(where) {
+	case p.dieAt.Load():
 		_ = unix.Kill(unix.Getpid(), unix.SIGKILL)
 		select {}
+	case p.stopAt.Swap(0):
+		_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
 	}
 }
 
@@ -135,9 +139,11 @@ func (p *puppet) obey(order string) (err error) {
 	case "die":
 		var at int
 		_, err = fmt.Sscan(rest, &at)
-		p.mu.Lock()
-		p.dieAt = point(at)
-		p.mu.Unlock()
+		p.dieAt.Store(int64(at))
+	case "stop":
+		var at int
+		_, err = fmt.Sscan(rest, &at)
+		p.stopAt.Store(int64(at))
 	case "close":
 		if p.queue != nil {
 			err = p.leave()

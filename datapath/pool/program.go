@@ -5,7 +5,6 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
@@ -59,27 +58,23 @@ func (m *Member) obtain(p *program) error {
 // attach adopts the program of others, or makes it; also when the last of them leaves
 // meanwhile.
 func (m *Member) attach(p *program) error {
-	for deadline := time.Now().Add(queuePatience); ; time.Sleep(doorInterval) {
+	t := topic{Ifindex: uint32(p.ifindex)}
+	return until(queuePatience, t.String(), func() (bool, error) {
 		_, held, err := p.file.Held(programAt, 1, true)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if !held {
 			p.Program, err = m.kernel.Attach(p.ifindex)
-			return err
+			return true, err
 		}
-		a, err := m.find(topic{Ifindex: uint32(p.ifindex)})
+		a, err := m.find(t)
 		if err == nil {
 			p.Program, err = m.kernel.Adopt(p.ifindex, a.fds)
-			return err
+			return true, err
 		}
-		if !errors.Is(err, errNobody) {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return &SilentError{What: topic{Ifindex: uint32(p.ifindex)}.String()}
-		}
-	}
+		return false, unlessNobody(err)
+	})
 }
 
 // release ends what acquire began.

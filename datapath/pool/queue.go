@@ -36,6 +36,8 @@ type Queue struct {
 
 	receiving
 	sending
+
+	step func(point) // of tests, see at; else nil
 }
 
 // FD returns the descriptor that is readable when there are packets. It stays the queue's.
@@ -75,7 +77,7 @@ func (q *Queue) learn(of seatOf, fd int) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.left || of.Seat >= q.shape.Members || q.knows(of.Tenure) != nil || len(q.others) >= 2*MaxMembers {
+	if q.left || of.Seat >= q.shape.Members || of.Tenure == q.tenure || q.knows(of.Tenure) != nil || len(q.others) >= 2*MaxMembers {
 		return s.close()
 	}
 	q.others = append(q.others, s)

@@ -15,19 +15,7 @@ type receiving struct {
 	released uint32 // the RX index
 	invalid  uint64
 	lost     uint64
-	step     func(point) // called by tests that stop there; else nil
 }
-
-// point is a place in a turn at which tests stop.
-type point int
-
-const (
-	beforePush point = 1 + iota
-	afterPush
-	afterRelease
-)
-
-func (q *Queue) startReceiving() { q.receiving = receiving{step: q.step} }
 
 // Peek begins a receive turn: it returns how many packets there are, at most limit
 // and [MaxTurn]. Where there are any the turn ends with [Queue.Release].
@@ -68,11 +56,5 @@ func (q *Queue) Release() {
 	q.n = 0
 	if q.fill.NeedWakeup() {
 		q.socket.Receive()
-	}
-}
-
-func (q *Queue) at(p point) {
-	if q.step != nil {
-		q.step(p)
 	}
 }

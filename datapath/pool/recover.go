@@ -47,8 +47,11 @@ func (q *Queue) finish(dead *sibling) (chunks int) {
 	if from < to {
 		chunks = q.fill.Push(q.missing(q.chunksOf(descs[from:to]), begun.given(), dead, descs[to:]))
 	}
+	q.at(afterMissing)
 	s.turn.Store(uint64(newTurn(q.trail.put(), released+uint32(to), len(descs)-to)))
+	q.at(beforeRest)
 	chunks += q.fill.Push(q.chunksOf(descs[to:]))
+	q.at(afterRest)
 	s.owner.Store(uint32(dead.tenure.next()))
 	return chunks
 }

@@ -18,17 +18,36 @@ func (m *Member) wake() {
 
 // review looks after all pools, until the member is closed. It runs on no data thread.
 func (m *Member) review() {
-	for {
+	var since time.Time
+	for again := time.Duration(0); ; {
+		var later <-chan time.Time
+		if again > 0 {
+			later = time.After(again)
+		}
 		select {
 		case <-m.done:
 			return
-		case since := <-m.wakeups:
-			for _, q := range m.pools() {
-				m.cleanUp(q, since)
-			}
+		case since = <-m.wakeups:
+			again = reviewSoonest
+		case <-later:
+			again = min(2*again, reviewLatest)
+		}
+		orphans := false
+		for _, q := range m.pools() {
+			orphans = m.cleanUp(q, since) || orphans
+		}
+		if !orphans {
+			again = 0
 		}
 	}
 }
+
+// When to look again for those who are gone, but still have the lock of their seat, or
+// whose seat somebody cleans up who may die himself: there is no event for all of that.
+const (
+	reviewSoonest = time.Millisecond
+	reviewLatest  = time.Second
+)
 
 func (m *Member) pools() (queues []*Queue) {
 	m.mu.Lock()
@@ -40,18 +59,21 @@ func (m *Member) pools() (queues []*Queue) {
 }
 
 // cleanUp does for a pool what dead members cannot, and forgets those who have gone.
-// Whatever it does another member can go on with, at whichever instruction it dies.
-func (m *Member) cleanUp(q *Queue, since time.Time) {
+// Whatever it does another member can go on with, at whichever instruction it dies. It reports
+// whether there are members still to be cleaned up after.
+func (m *Member) cleanUp(q *Queue, since time.Time) (orphans bool) {
 	m.reviewing.Lock()
 	defer m.reviewing.Unlock()
 	if q.left {
-		return
+		return false
 	}
 	if dead := q.inherit(); len(dead) > 0 {
 		q.recover(dead, since)
 		q.announce()
 	}
 	q.forget()
+	missing, _ := q.unconnected()
+	return len(missing) > 0
 }
 
 // inherit takes the locks of the seats whose owners are dead, and returns their sockets.

@@ -92,6 +92,41 @@ func TestReleaseWithdraws(t *testing.T) {
 	})
 }
 
+// One joins the last member in the moment when it has closed its sockets and not
+// given back the port. The port is steered all the same.
+func TestJoinWhoIsLeaving(t *testing.T) {
+	for _, tier := range []string{"owned", "guarded", "unguarded"} {
+		r := enterRoom(t)
+		t.Setenv(TierEnv, tier)
+		c := r.client()
+		leaving := r.mustAcquire(member(1))
+		closeAll(leaving.TakeSockets())
+		sockets := map[int][]int{}
+		for id := 2; id < 4; id++ {
+			sockets[id] = r.mustAcquire(member(id)).TakeSockets()
+			defer closeAll(sockets[id])
+		}
+		leaving.Release()
+		for id := range 5 {
+			c.send(id)
+		}
+		for id, fds := range sockets {
+			got := 0
+			for _, fd := range fds {
+				for text := c.receive(fd, 0); text != ""; text = c.receive(fd, 0) {
+					got++
+					if identifier(" "+text) != id {
+						t.Errorf("%s: %d got %.40q", tier, id, text)
+					}
+				}
+			}
+			if got != 4 {
+				t.Errorf("%s: %d got %d datagrams, want 4", tier, id, got)
+			}
+		}
+	}
+}
+
 // What a lease has, anybody can list.
 func TestClaimsOfLeases(t *testing.T) {
 	r := enterRoom(t)

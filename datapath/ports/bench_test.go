@@ -3,7 +3,6 @@
 package ports
 
 import (
-	"fmt"
 	"testing"
 )
 
@@ -17,20 +16,20 @@ func BenchmarkAcquire(b *testing.B) {
 			b.Setenv(TierEnv, tier)
 			r.measure(b, member(1))
 		})
-		for _, others := range []int{1, 100} {
-			if tier != "owned" && others > 1 {
-				continue
-			}
-			b.Run(fmt.Sprintf("join/%s/%d", tier, others), func(b *testing.B) {
-				r := enterRoom(b)
-				b.Setenv(TierEnv, tier)
-				for id := range others {
-					r.mustAcquire(member(id + 1))
-				}
-				r.measure(b, member(others+1))
-			})
-		}
+		b.Run("join/"+tier, func(b *testing.B) {
+			r := enterRoom(b)
+			b.Setenv(TierEnv, tier)
+			r.start("member", who{}).acquire(1)
+			r.measure(b, member(2))
+		})
 	}
+	b.Run("join/hundred", func(b *testing.B) {
+		r := enterRoom(b)
+		for id := range 100 {
+			r.mustAcquire(member(id + 1))
+		}
+		r.measure(b, member(101))
+	})
 }
 
 func (r *room) measure(b *testing.B, request Request) {

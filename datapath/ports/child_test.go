@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -328,22 +329,18 @@ func (c *child) end() {
 func (c *child) stop() {
 	c.r.Helper()
 	c.r.must(c.cmd.Process.Signal(unix.SIGSTOP))
-	c.waitUntilStopped()
-}
-
-func (c *child) waitUntilStopped() {
-	c.r.Helper()
-	until(c.r, c.name+" is stopped", func() bool {
-		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
-		c.r.must(err)
-		var pid int
-		var comm, s string
-		fmt.Sscan(string(state), &pid, &comm, &s)
-		return s == "T"
-	})
+	until(c.r, c.name+" is stopped", c.isStopped)
 }
 
 func (c *child) resume() {
 	c.r.Helper()
 	c.r.must(c.cmd.Process.Signal(unix.SIGCONT))
+}
+
+func (c *child) isStopped() bool {
+	c.r.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+	c.r.must(err)
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(state, "T")
 }

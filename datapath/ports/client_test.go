@@ -3,178 +3,69 @@
 package ports
 
 import (
-	"bytes"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"time"
+	"errors"
+	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/internal/netnstest"
+	"github.com/msquicxdp/msquicxdp/portres"
+	"github.com/msquicxdp/msquicxdp/portres/rules"
+	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
-// client sends datagrams to the port of a room, and looks who answers.
-type client struct {
-	r      *room
-	v4, v6 int
-	serial int
-}
-
-func (r *room) client() *client {
-	r.Helper()
-	c := &client{r: r}
-	r.ns.Do(r, func() (err error) {
-		if c.v4, err = boundTo(unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err == nil {
-			c.v6, err = boundTo(unix.AF_INET6, &unix.SockaddrInet6{Addr: [16]byte{15: 1}})
+// Sockets of one process share; to everybody else the port is a client's until
+// the last of them is closed.
+func TestClientPortIsTheProcesses(t *testing.T) {
+	netnstest.CheckFDs(t)
+	t.Setenv(rundir.Env, t.TempDir())
+	netnstest.New(t).Do(t, func() error {
+		const port = 5000
+		first, err := ShareClientPort(rules.UDP, port)
+		if err != nil {
+			return err
 		}
-		return err
+		second, err := ShareClientPort(rules.UDP, port)
+		if err != nil || second != first {
+			t.Fatalf("a second socket of the process gets %v, %v", second, err)
+		}
+		other, err := ShareClientPort(rules.TCP, port)
+		if err != nil || other == first {
+			t.Fatalf("TCP is another port, and gets %v, %v", other, err)
+		}
+		other.Release()
+		first.Release()
+		wantClient(t, port, true)
+		second.Release()
+		wantClient(t, port, false)
+		return nil
 	})
-	r.Cleanup(func() { closeAll([]int{c.v4, c.v6}) })
-	return c
 }
 
-func boundTo(family int, local unix.Sockaddr) (int, error) {
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+func wantClient(t *testing.T, port uint16, held bool) {
+	t.Helper()
+	state, err := rundir.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	claim, err := portres.Acquire(state, portres.Spec{Proto: rules.UDP, Port: port, Party: rules.Party{Kind: rules.Listener}})
 	if err == nil {
-		err = unix.Bind(fd, local)
+		claim.Release()
 	}
-	return fd, err
-}
-
-// long and short make a QUIC packet with an identifier.
-func long(e cibir.Encoding, id cibir.ID) []byte {
-	source := slices.Concat(filler(e.SourceOffset), id.Bytes(), []byte{0xee})
-	return slices.Concat([]byte{0xc0, 0, 0, 0, 1, 8}, filler(8), []byte{byte(len(source))}, source)
-}
-
-func short(e cibir.Encoding, id cibir.ID) []byte {
-	return slices.Concat([]byte{0x40}, filler(e.DestinationOffset), id.Bytes())
-}
-
-func filler(n uint8) []byte { return bytes.Repeat([]byte{0xdd}, int(n)) }
-
-// send sends a datagram of every kind with an identifier: with long and short
-// header, over IPv4 and IPv6. It returns them; each has a number of its own.
-func (c *client) send(id int) (all []string) {
-	c.r.Helper()
-	for _, datagram := range [][]byte{long(nine, idOf(id)), short(nine, idOf(id))} {
-		for fd, to := range map[int]unix.Sockaddr{
-			c.v4: &unix.SockaddrInet4{Port: number, Addr: [4]byte{127, 0, 0, 1}},
-			c.v6: &unix.SockaddrInet6{Port: number, Addr: [16]byte{15: 1}},
-		} {
-			c.serial++
-			text := fmt.Appendf(slices.Clone(datagram), "#%d", c.serial)
-			c.r.must(unix.Sendto(fd, text, 0, to))
-			all = append(all, string(text))
-		}
-	}
-	return all
-}
-
-// receive waits for a datagram. Without one it returns nothing.
-func (c *client) receive(fd int, patience time.Duration) string {
-	b := make([]byte, 1<<16)
-	for deadline := time.Now().Add(patience); ; {
-		n, _, err := unix.Recvfrom(fd, b, 0)
-		if err == nil {
-			return string(b[:n])
-		}
-		left := time.Until(deadline)
-		if left <= 0 {
-			return ""
-		}
-		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+	var refused *portres.Refused
+	is := errors.As(err, &refused) && refused.Decision.Holder != nil && refused.Decision.Holder.Kind == rules.Client
+	if is != held || !held && err != nil || held && !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("another asker gets %v; want it held by a client: %v", err, held)
 	}
 }
 
-// flood sends to identifiers all the time, until the test calls stop.
-func (r *room) flood(ids ...int) (stop func()) {
-	r.Helper()
-	c := r.client()
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-end:
-				return
-			case <-time.After(time.Millisecond / 4):
-			}
-			for _, id := range ids {
-				c.send(id)
-			}
-		}
-	}()
-	return func() {
-		close(end)
-		<-ended
+// Without a place for claims the kernel alone keeps the port.
+func TestClientPortWithoutState(t *testing.T) {
+	t.Setenv(rundir.Env, "/proc/nowhere")
+	lease, err := ShareClientPort(rules.UDP, 5000)
+	if lease != nil || err != nil {
+		t.Errorf("%v, %v", lease, err)
 	}
-}
-
-// at sends to an identifier, and returns an error unless a child answers all, each
-// once.
-func (c *client) at(id int, name string) error {
-	c.r.Helper()
-	due := map[string]bool{}
-	for _, datagram := range c.send(id) {
-		due[name+" "+datagram] = true
-	}
-	for deadline := time.Now().Add(limit); len(due) != 0 && time.Now().Before(deadline); {
-		unix.Poll([]unix.PollFd{{Fd: int32(c.v4), Events: unix.POLLIN}, {Fd: int32(c.v6), Events: unix.POLLIN}}, 100)
-		for _, fd := range []int{c.v4, c.v6} {
-			got := c.receive(fd, 0)
-			if got != "" && !due[got] {
-				return fmt.Errorf("identifier %d: answered by %.40q, want %s", id, got, name)
-			}
-			delete(due, got)
-		}
-	}
-	if len(due) != 0 {
-		return fmt.Errorf("identifier %d: not answered by %s: %.40q", id, name, slices.Collect(maps.Keys(due)))
-	}
-	return c.silence()
-}
-
-// nowhere sends to identifiers, and returns an error if there is an answer. Whoever
-// gets something also counts it, see report.Misrouted.
-func (c *client) nowhere(ids ...int) error {
-	c.r.Helper()
-	for _, id := range ids {
-		c.send(id)
-	}
-	return c.silence()
-}
-
-// silence returns an error if something has come to the client.
-func (c *client) silence() error {
-	for _, fd := range []int{c.v4, c.v6} {
-		if got := c.receive(fd, 0); got != "" {
-			return fmt.Errorf("answered by %.40q, want nothing", got)
-		}
-	}
-	return nil
-}
-
-func (c *client) wantAt(id int, name string) {
-	c.r.Helper()
-	if err := c.at(id, name); err != nil {
-		c.r.Error(err)
-	}
-}
-
-func (c *client) wantNobody(ids ...int) {
-	c.r.Helper()
-	if err := c.nowhere(ids...); err != nil {
-		c.r.Error(err)
-	}
-}
-
-// identifier returns the one of a datagram behind the name of who answers it.
-func identifier(answer string) int {
-	_, datagram, _ := strings.Cut(answer, " ")
-	id, _ := nine.Find([]byte(datagram))
-	b := id.Bytes()
-	return int(b[0])<<8 | int(b[1])
+	lease.Release()
 }

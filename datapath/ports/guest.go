@@ -23,14 +23,6 @@ type guest struct {
 	patience time.Duration // for the next answer
 }
 
-var (
-	// errNobody means that no process that shares the port is there.
-	errNobody = errors.New("no process that shares the port is there")
-
-	// errSilent means that a process is there, or was a moment ago.
-	errSilent = errors.New("it does not answer: find out whether it is stopped")
-)
-
 // visit calls use with one member of a port after the other, until it succeeds,
 // and returns nil then. Else it returns why each of them failed: an empty list
 // where there is none. If many do not answer, it does not ask all.

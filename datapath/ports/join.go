@@ -6,15 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/msquicxdp/msquicxdp/datapath/steering"
-	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
-	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
 const (
@@ -120,46 +115,3 @@ func (l *Lease) askForSockets(g *guest) ([]int, error) {
 	}
 	return fds, nil
 }
-
-// checkMember refuses a descriptor that is anything else than a socket of the port.
-func (l *Lease) checkMember(fd int) error {
-	proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	if err != nil {
-		return kerr.New("getsockopt", "SO_PROTOCOL", err, "")
-	}
-	local, err := unix.Getsockname(fd)
-	if err != nil {
-		return kerr.New("getsockname", "", err, "")
-	}
-	in6, ok := local.(*unix.SockaddrInet6)
-	if !ok || in6.Port != int(l.request.Addr.Port()) || in6.Addr != l.request.Addr.Addr().As16() || rules.Proto(proto) != l.request.Proto {
-		return fmt.Errorf("it hands over a %v socket bound to %+v, where one of the port is due", rules.Proto(proto), local)
-	}
-	return l.checkNamespace(fd)
-}
-
-// joinError says why nobody lets a newcomer in. It is an EADDRINUSE.
-type joinError struct {
-	proto    rules.Proto
-	port     uint16
-	failures []error // of the members; none if it did not get to the door
-}
-
-func (l *Lease) notLetIn(failures ...error) error {
-	return &joinError{l.request.Proto, l.port(), failures}
-}
-
-func (e *joinError) Error() string {
-	s := fmt.Sprintf("%s port %d is shared, and ", strings.ToUpper(e.proto.String()), e.port)
-	if len(e.failures) == 0 {
-		return s + "a process that opens it or joins it does not get done: find out whether one is stopped"
-	}
-	s += "nobody who shares it lets this process in: " + strings.ReplaceAll(e.failures[0].Error(), "\n", "; ")
-	if n := len(e.failures) - 1; n > 0 {
-		s += fmt.Sprintf(" (and %d more)", n)
-	}
-	return s
-}
-
-// Unwrap lets errors.Is compare with the errno, first of all.
-func (e *joinError) Unwrap() []error { return append([]error{unix.EADDRINUSE}, e.failures...) }

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	}
 	// Tests that wait for patience to end need no processor; histories of processes
 	// need much of it.
-	for name, value := range map[string]string{"test.parallel": "16", "rapid.checks": "8", "rapid.steps": "15"} {
+	for name, value := range map[string]string{"test.parallel": "16", "rapid.checks": "6", "rapid.steps": "15"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}

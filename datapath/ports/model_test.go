@@ -16,29 +16,25 @@ import (
 // Processes get the port, give it back and are killed in random order. A model
 // says who is refused and why, and who receives which identifier.
 func TestLeasesAgainstModel(t *testing.T) {
-	t.Parallel()
-	for i, tier := range tiers[:2] {
-		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
-			r := newRoom(t)
-			m := &model{room: r, client: r.client(), tier: i, children: make([]*child, 3)}
-			rapid.Check(t, func(t *rapid.T) {
-				m.leases = map[int]int{}
-				defer func() {
-					for i := range m.leases {
-						m.children[i].do(order{Do: "release"})
-					}
-				}()
-				t.Repeat(map[string]func(*rapid.T){"acquire": m.acquire, "release": m.release, "kill": m.kill, "": m.check})
-			})
+	eachTier(t, tiers[:2], func(t *testing.T, r *room, tier setting) {
+		m := &model{room: r, client: r.client(), tier: tier, children: make([]*child, 3)}
+		rapid.Check(t, func(t *rapid.T) {
+			m.leases = map[int]int{}
+			defer func() {
+				for i := range m.leases {
+					m.children[i].do(order{Do: "release"})
+				}
+			}()
+			t.Repeat(map[string]func(*rapid.T){"acquire": m.acquire, "release": m.release, "kill": m.kill, "": m.check})
 		})
-	}
+	})
 }
 
 // model is who has the port.
 type model struct {
 	*room
 	client   *client
-	tier     int
+	tier     setting
 	children []*child    // nil: none that lives
 	leases   map[int]int // of children: their identifiers, 0 for an exclusive listener
 }
@@ -58,7 +54,7 @@ func (m *model) acquire(t *rapid.T) {
 	i := rapid.SampledFrom(idle).Draw(t, "child")
 	id := max(0, rapid.IntRange(-1, 2*identifiers).Draw(t, "id")%(identifiers+1))
 	if m.children[i] == nil {
-		m.children[i] = m.start(fmt.Sprint("child ", i), tiers[m.tier].as)
+		m.children[i] = m.start(fmt.Sprint("child ", i), m.tier.as)
 	}
 	rep := m.children[i].do(order{Do: "acquire", ID: id})
 	if want := m.refusal(id); rep.Reason != want || (rep.Err == "") != (want == "") {
@@ -68,8 +64,8 @@ func (m *model) acquire(t *rapid.T) {
 		return
 	}
 	m.leases[i] = id
-	if id != 0 && (!rep.Shared || rep.Tier != tiers[m.tier].Tier) {
-		t.Errorf("%+v, want tier %v, shared", rep, tiers[m.tier].Tier)
+	if id != 0 && (!rep.Shared || rep.Tier != m.tier.Tier) {
+		t.Errorf("%+v, want tier %v, shared", rep, m.tier.Tier)
 	}
 }
 

@@ -12,68 +12,75 @@ import (
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
-// tiers are how each tier is had.
-var tiers = []struct {
+// A setting is how a tier is had.
+type setting struct {
 	rules.Tier
 	as who
-}{
+}
+
+// tiers are the most important ones first.
+var tiers = []setting{
 	{rules.Owned, who{}},
 	{rules.Guarded, who{lacks: []uintptr{unix.CAP_CHOWN}}},
 	{rules.Guarded, who{env: []string{TierEnv + "=guarded"}}},
 	{rules.Unguarded, who{env: []string{TierEnv + "=unguarded"}}},
 }
 
+// eachTier runs a test for each of some tiers, in a room of its own.
+func eachTier(t *testing.T, some []setting, f func(t *testing.T, r *room, tier setting)) {
+	t.Parallel()
+	for i, tier := range some {
+		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) { f(t, newRoom(t), tier) })
+	}
+}
+
 // Processes come, die and come back. Each identifier is always served by the
 // process that has it, and by no other.
 func TestProcessesShareAPort(t *testing.T) {
-	t.Parallel()
-	for i, tier := range tiers {
-		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
-			r := newRoom(t)
-			c := r.client()
-			wantTier := func(rep report) {
-				t.Helper()
-				if rep.Tier != tier.Tier || !rep.Shared || rep.Shortfall != "" {
-					t.Errorf("%+v, want tier %v, shared", rep, tier.Tier)
-				}
+	eachTier(t, tiers, func(t *testing.T, r *room, tier setting) {
+		c := r.client()
+		wantTier := func(rep report) {
+			t.Helper()
+			if rep.Tier != tier.Tier || !rep.Shared || rep.Shortfall != "" {
+				t.Errorf("%+v, want tier %v, shared", rep, tier.Tier)
 			}
-			one, two, three := r.start("one", tier.as), r.start("two", tier.as), r.start("three", tier.as)
-			wantTier(one.acquire(1))
-			c.wantAt(1, "one")
-			wantTier(two.acquire(2))
-			c.wantAt(1, "one")
-			c.wantAt(2, "two")
+		}
+		one, two, three := r.start("one", tier.as), r.start("two", tier.as), r.start("three", tier.as)
+		wantTier(one.acquire(1))
+		c.wantAt(1, "one")
+		wantTier(two.acquire(2))
+		c.wantAt(1, "one")
+		c.wantAt(2, "two")
 
-			one.killed() // who opened the port
-			c.wantNobody(1)
-			c.wantAt(2, "two")
-			wantTier(three.acquire(3)) // by two
-			c.wantAt(3, "three")
-			back := r.start("back", tier.as)
-			wantTier(back.acquire(1))
-			c.wantAt(1, "back")
+		one.killed() // who opened the port
+		c.wantNobody(1)
+		c.wantAt(2, "two")
+		wantTier(three.acquire(3)) // by two
+		c.wantAt(3, "three")
+		back := r.start("back", tier.as)
+		wantTier(back.acquire(1))
+		c.wantAt(1, "back")
 
-			if rep := two.do(order{Do: "release"}); rep.Misrouted != 0 {
-				t.Errorf("two got %d datagrams for others", rep.Misrouted)
-			}
-			c.wantNobody(2)
-			c.wantAt(3, "three")
-			c.wantAt(1, "back")
+		if rep := two.do(order{Do: "release"}); rep.Misrouted != 0 {
+			t.Errorf("two got %d datagrams for others", rep.Misrouted)
+		}
+		c.wantNobody(2)
+		c.wantAt(3, "three")
+		c.wantAt(1, "back")
 
-			three.killed()
-			back.killed()
-			c.wantNobody(1, 2, 3)
-			wantTier(two.acquire(4))
-			c.wantAt(4, "two")
-			if left := r.sockets(); len(left) != 1 {
-				t.Errorf("in the state directory there are %q, want one socket", left)
-			}
-			two.end()
-			if left := r.sockets(); len(left) != 0 {
-				t.Errorf("in the state directory there are %q, want none", left)
-			}
-		})
-	}
+		three.killed()
+		back.killed()
+		c.wantNobody(1, 2, 3)
+		wantTier(two.acquire(4))
+		c.wantAt(4, "two")
+		if left := r.sockets(); len(left) != 1 {
+			t.Errorf("in the state directory there are %q, want one socket", left)
+		}
+		two.end()
+		if left := r.sockets(); len(left) != 0 {
+			t.Errorf("in the state directory there are %q, want none", left)
+		}
+	})
 }
 
 // More join a guarded port than there are spares.
@@ -170,39 +177,35 @@ func TestSharedPortRefuses(t *testing.T) {
 
 // All at once: everybody gets in, and everything goes where it belongs.
 func TestAtTheSameInstant(t *testing.T) {
-	t.Parallel()
-	for i, tier := range tiers {
-		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
-			r := newRoom(t)
-			c := r.client()
-			var children []*child
-			for id := range 4 {
-				children = append(children, r.start(strconv.Itoa(id+1), tier.as))
+	eachTier(t, tiers, func(t *testing.T, r *room, tier setting) {
+		c := r.client()
+		var children []*child
+		for id := range 4 {
+			children = append(children, r.start(strconv.Itoa(id+1), tier.as))
+		}
+		for range 3 {
+			for i, child := range children {
+				child.tell(order{Do: "acquire", ID: i + 1})
 			}
-			for range 3 {
-				for i, child := range children {
-					child.tell(order{Do: "acquire", ID: i + 1})
-				}
-				for _, child := range children {
-					rep, err := child.hear()
-					if err != nil || rep.Err != "" || rep.Tier != tier.Tier {
-						t.Errorf("%+v, %v", rep, err)
-					}
-				}
-				for i, child := range children {
-					c.wantAt(i+1, child.name)
-				}
-				for _, child := range children {
-					child.tell(order{Do: "release"})
-				}
-				for _, child := range children {
-					if rep, err := child.hear(); err != nil || rep.Misrouted != 0 {
-						t.Errorf("%+v, %v", rep, err)
-					}
+			for _, child := range children {
+				rep, err := child.hear()
+				if err != nil || rep.Err != "" || rep.Tier != tier.Tier {
+					t.Errorf("%+v, %v", rep, err)
 				}
 			}
-		})
-	}
+			for i, child := range children {
+				c.wantAt(i+1, child.name)
+			}
+			for _, child := range children {
+				child.tell(order{Do: "release"})
+			}
+			for _, child := range children {
+				if rep, err := child.hear(); err != nil || rep.Misrouted != 0 {
+					t.Errorf("%+v, %v", rep, err)
+				}
+			}
+		}
+	})
 }
 
 // One identifier, wanted by all at once, goes to one.

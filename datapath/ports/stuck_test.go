@@ -75,55 +75,91 @@ func TestOnlyMemberIsStopped(t *testing.T) {
 	c.wantAt(2, "two")
 }
 
-// Whoever is stopped at the door keeps others from it, but not for ever. When it goes on, it gets what it wants, and so do they.
-func TestStoppedAtTheDoor(t *testing.T) {
+// openingAndJoining runs a test of a process that opens the port, and of one that
+// joins another, which must be served in the end.
+func openingAndJoining(t *testing.T, f func(t *testing.T, r *room, c *client, tier setting)) {
 	t.Parallel()
-	for i, tier := range tiers[:2] {
-		for _, joins := range []bool{false, true} {
-			t.Run(fmt.Sprint(i, tier.Tier, " joins ", joins), func(t *testing.T) {
-				r := newRoom(t)
+	for name, joins := range map[string]bool{"opens": false, "joins": true} {
+		t.Run(name, func(t *testing.T) {
+			eachTier(t, tiers[:2], func(t *testing.T, r *room, tier setting) {
 				c := r.client()
 				if joins {
 					r.start("first", tier.as).acquire(9)
 				}
-				one, two := r.start("one", tier.as), r.start("two", tier.as)
-				one.tell(order{Do: "acquire", ID: 1, StopAt: 1})
-				one.waitUntilStopped()
-				two.wantRefused(order{ID: 2}, unix.EADDRINUSE, "a process that opens it or joins it does not get done")
-				two.tell(order{Do: "acquire", ID: 2})
-				one.resume()
-				for _, child := range []*child{one, two} {
-					if rep, err := child.hear(); err != nil || rep.Err != "" || rep.Tier != tier.Tier {
-						t.Errorf("%s: %+v, %v", child.name, rep, err)
-					}
-				}
-				c.wantAt(1, "one")
-				c.wantAt(2, "two")
+				f(t, r, c, tier)
 				if joins {
 					c.wantAt(9, "first")
 				}
 			})
-		}
+		})
 	}
 }
 
+// Whoever is stopped at the door keeps others from it, but not for ever. When it
+// goes on, it gets what it wants, and so do they.
+func TestStoppedAtTheDoor(t *testing.T) {
+	openingAndJoining(t, func(t *testing.T, r *room, c *client, tier setting) {
+		one, two := r.start("one", tier.as), r.start("two", tier.as)
+		one.tell(order{Do: "acquire", ID: 1, StopAt: 1})
+		until(t, "one is stopped", one.isStopped)
+		two.wantRefused(order{ID: 2}, unix.EADDRINUSE, "a process that opens it or joins it does not get done")
+		two.tell(order{Do: "acquire", ID: 2})
+		one.resume()
+		for _, child := range []*child{one, two} {
+			if rep, err := child.hear(); err != nil || rep.Err != "" || rep.Tier != tier.Tier {
+				t.Errorf("%s: %+v, %v", child.name, rep, err)
+			}
+		}
+		c.wantAt(1, "one")
+		c.wantAt(2, "two")
+	})
+}
+
+// Whoever dies at the door, at whichever of its sockets, leaves nothing that keeps
+// others out.
+func TestDiesAtTheDoor(t *testing.T) {
+	openingAndJoining(t, func(t *testing.T, r *room, c *client, tier setting) {
+		two := r.start("two", tier.as)
+		for at := 1; ; at++ {
+			one := r.start("one", tier.as)
+			one.tell(order{Do: "acquire", ID: 1, DieAt: at})
+			two.acquire(2)
+			rep, err := one.hear()
+			if err == nil && rep.Err != "" {
+				t.Errorf("%+v", rep)
+			}
+			c.wantAt(2, "two")
+			if err == nil { // it has no such socket
+				c.wantAt(1, "one")
+				return
+			}
+			one.killed()
+			c.wantNobody(1)
+			two.do(order{Do: "release"})
+		}
+	})
+}
+
 // A member is stopped while it binds a socket for a newcomer. Another one helps;
-// when it goes on, it does no harm.
+// when the first goes on, it does no harm.
 func TestStoppedWhileItBindsForAnother(t *testing.T) {
 	r := newRoom(t)
 	c := r.client()
-	one, two := r.start("one", who{}), r.start("two", who{lacks: []uintptr{unix.CAP_CHOWN}})
+	one, two, three := r.start("one", who{}), r.start("two", who{}), r.start("three", who{lacks: []uintptr{unix.CAP_CHOWN}})
 	one.acquire(1)
+	two.acquire(2)
 	one.do(order{Do: "count", StopAt: 1})
-	two.tell(order{Do: "acquire", ID: 2})
-	one.waitUntilStopped()
-	r.start("three", who{}).tell(order{Do: "acquire", ID: 3}) // waits for two
-	one.resume()
-	if rep, err := two.hear(); err != nil || rep.Err != "" {
-		t.Errorf("%+v, %v", rep, err)
+	for !one.isStopped() { // it is asked first every other time
+		three.do(order{Do: "release"})
+		three.acquire(3)
 	}
-	c.wantAt(1, "one")
 	c.wantAt(2, "two")
+	c.wantAt(3, "three")
+	one.resume()
+	r.start("four", who{}).acquire(4)
+	for id, name := range []string{"one", "two", "three", "four"} {
+		c.wantAt(id+1, name)
+	}
 }
 
 // It dies there. The newcomer opens the port itself.
@@ -141,91 +177,58 @@ func TestDiesWhileItBindsForAnother(t *testing.T) {
 	c.wantNobody(1)
 }
 
-// Whoever dies at the door, at whichever of its sockets, leaves nothing that keeps
-// others out.
-func TestDiesAtTheDoor(t *testing.T) {
-	t.Parallel()
-	for i, tier := range tiers[:2] {
-		for _, joins := range []bool{false, true} {
-			t.Run(fmt.Sprint(i, tier.Tier, " joins ", joins), func(t *testing.T) {
-				r := newRoom(t)
-				c := r.client()
-				if joins {
-					r.start("first", tier.as).acquire(9)
-				}
-				two := r.start("two", tier.as)
-				for at := 1; ; at++ {
-					one := r.start("one", tier.as)
-					one.tell(order{Do: "acquire", ID: 1, DieAt: at})
-					two.acquire(2)
-					rep, err := one.hear()
-					if err == nil && rep.Err != "" {
-						t.Errorf("%+v", rep)
-					}
-					c.wantAt(2, "two")
-					if err == nil { // it has no such socket
-						c.wantAt(1, "one")
-						break
-					}
-					one.killed()
-					c.wantNobody(1)
-					two.do(order{Do: "release"})
-				}
-				if joins {
-					c.wantAt(9, "first")
-				}
-			})
-		}
-	}
-}
-
 // Processes come and go as they like, or are killed, all at the same time. Nobody
-// is refused, and whoever is there in the end gets what is its own.
+// is refused, whoever is there in the end gets what is its own, and who stays all
+// the time loses nothing.
 func TestStorm(t *testing.T) {
-	t.Parallel()
-	for i, tier := range tiers[:2] {
-		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
-			r := newRoom(t)
-			c := r.client()
-			children := make([]*child, 4)
-			defer r.flood(1, 2, 3, 4)()
-			for round := range 8 {
-				acquires := map[int]bool{}
-				for i := range children {
-					if children[i] == nil {
-						children[i] = r.start(strconv.Itoa(i+1), tier.as)
-					}
-					children[i].do(order{Do: "release"})
-					if children[i].tell(order{Do: "acquire", ID: i + 1}); (round+i)%3 != 0 {
-						acquires[i] = true
-					}
+	eachTier(t, tiers[:2], func(t *testing.T, r *room, tier setting) {
+		c := r.client()
+		children := make([]*child, 4)
+		steady, flood := r.client(), r.client()
+		r.start("steady", tier.as).acquire(9)
+		defer r.meanwhile(func() error { return steady.at(9, "steady") })()
+		defer r.meanwhile(func() error {
+			for id := range children {
+				flood.send(id + 1)
+			}
+			return nil
+		})()
+		for round := range 6 {
+			acquires := map[int]bool{}
+			for i := range children {
+				if children[i] == nil {
+					children[i] = r.start(strconv.Itoa(i+1), tier.as)
 				}
-				for i := range children { // those that are killed, after some of the others are done
-					if !acquires[i] {
-						time.Sleep(time.Duration(round) * time.Millisecond)
-						children[i].killed()
-						children[i] = nil
-					}
-				}
-				for i := range acquires {
-					rep, err := children[i].hear()
-					if err != nil || rep.Err != "" || rep.Tier != tier.Tier {
-						t.Errorf("%d: %+v, %v", i+1, rep, err)
-					}
-				}
-				for i, child := range children {
-					if acquires[i] {
-						c.wantAt(i+1, child.name)
-					} else {
-						c.wantNobody(i + 1)
-					}
-				}
-				for i := range acquires {
-					if n := children[i].do(order{Do: "count"}).Misrouted; n != 0 {
-						t.Errorf("%d got %d datagrams for others", i+1, n)
-					}
+				children[i].do(order{Do: "release"})
+				if children[i].tell(order{Do: "acquire", ID: i + 1}); (round+i)%3 != 0 {
+					acquires[i] = true
 				}
 			}
-		})
-	}
+			for i := range children { // those that are killed, after some of the others are done
+				if !acquires[i] {
+					time.Sleep(time.Duration(round) * time.Millisecond)
+					children[i].killed()
+					children[i] = nil
+				}
+			}
+			for i := range acquires {
+				rep, err := children[i].hear()
+				if err != nil || rep.Err != "" || rep.Tier != tier.Tier {
+					t.Errorf("%d: %+v, %v", i+1, rep, err)
+				}
+			}
+			for i, child := range children {
+				if acquires[i] {
+					c.wantAt(i+1, child.name)
+				} else {
+					c.wantNobody(i + 1)
+				}
+			}
+			for i := range acquires {
+				if n := children[i].do(order{Do: "count"}).Misrouted; n != 0 {
+					t.Errorf("%d got %d datagrams for others", i+1, n)
+				}
+			}
+		}
+	})
 }

@@ -16,30 +16,26 @@ import (
 // A user whom a reservation permits, by name or by any of its groups, joins the
 // port of another one, in every tier.
 func TestJoinAsAnotherUser(t *testing.T) {
-	t.Parallel()
-	for i, tier := range tiers {
-		t.Run(fmt.Sprint(i, tier.Tier), func(t *testing.T) {
-			r := newRoom(t)
-			r.shareDirectory()
-			r.reserveShared([]uint32{0, alice}, []uint32{staff + 1})
-			c := r.client()
-			r.start("root", tier.as).acquire(1)
-			named := r.start("alice", who{uid: alice, groups: []uint32{staff}})
-			grouped := r.start("bob", who{uid: bob, groups: []uint32{staff, staff + 1}})
-			for id, child := range map[int]*child{2: named, 3: grouped} {
-				if rep := child.acquire(id); rep.Tier != tier.Tier || !rep.Shared {
-					t.Errorf("%+v, want tier %v", rep, tier.Tier)
-				}
-				c.wantAt(id, child.name)
+	eachTier(t, tiers, func(t *testing.T, r *room, tier setting) {
+		r.shareDirectory()
+		r.reserveShared([]uint32{0, alice}, []uint32{staff + 1})
+		c := r.client()
+		r.start("root", tier.as).acquire(1)
+		named := r.start("alice", who{uid: alice, groups: []uint32{staff}})
+		grouped := r.start("bob", who{uid: bob, groups: []uint32{staff, staff + 1}})
+		for id, child := range map[int]*child{2: named, 3: grouped} {
+			if rep := child.acquire(id); rep.Tier != tier.Tier || !rep.Shared {
+				t.Errorf("%+v, want tier %v", rep, tier.Tier)
 			}
-			c.wantAt(1, "root")
-			r.start("mallory", who{uid: alice + 7, groups: []uint32{staff}}).
-				wantRefused(order{ID: 4}, unix.EADDRINUSE, "reserved")
-			grouped.killed()
-			named.killed()
-			c.wantAt(1, "root")
-		})
-	}
+			c.wantAt(id, child.name)
+		}
+		c.wantAt(1, "root")
+		r.start("mallory", who{uid: alice + 7, groups: []uint32{staff}}).
+			wantRefused(order{ID: 4}, unix.EADDRINUSE, "reserved")
+		grouped.killed()
+		named.killed()
+		c.wantAt(1, "root")
+	})
 }
 
 // Where no reservation permits it, the rules refuse it. A program that does not

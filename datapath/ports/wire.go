@@ -48,12 +48,6 @@ type answer struct {
 	Reason  [256]byte // why not; NUL padded
 }
 
-// errVersion is what two versions of this protocol say to each other.
-var errVersion = errors.New("it speaks another version of the protocol for joining: end it, or bring both programs to one version")
-
-// errRefused is a member's no.
-var errRefused = errors.New("it refuses")
-
 func newAnswer(g grant, refusal error) answer {
 	a := answer{Magic: magic, Version: version}
 	if g.owned {
@@ -110,14 +104,6 @@ func send(conn *net.UnixConn, block any, fds []int) error {
 	}
 	_, _, err := conn.WriteMsgUnix(encode(block), rights, nil)
 	return silent(err)
-}
-
-// silent words the errors of the connection.
-func silent(err error) error {
-	if err != nil {
-		err = fmt.Errorf("%w (%w)", errSilent, err)
-	}
-	return err
 }
 
 // receive reads one message and its descriptors, which are the caller's and

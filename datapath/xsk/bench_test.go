@@ -99,21 +99,3 @@ func BenchmarkTransmitTurn(b *testing.B) {
 	}
 	perPacket(b)
 }
-
-func newRing[E Entry](t testing.TB, size uint32) *Ring[E] {
-	t.Helper()
-	r, err := NewRing[E](size)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func newSharedFill(t testing.TB, ring *Ring[uint64]) *SharedFill {
-	t.Helper()
-	f, err := NewSharedFill(ring, testChunk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}

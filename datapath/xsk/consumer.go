@@ -38,10 +38,19 @@ func (c *Consumer[E]) available(want int) int {
 		c.produced = atomic.LoadUint32(c.producer)
 	}
 	n := c.produced - c.next
-	if n > c.size {
+	if n == 0 || n > c.size {
+		c.insist()
 		return 0
 	}
 	return int(n)
+}
+
+// insist says again how far this end has come: if somebody else has written there, the
+// kernel may hold the ring for full, and will never put anything in.
+func (c *Consumer[E]) insist() {
+	if atomic.LoadUint32(c.consumer) != c.next {
+		atomic.StoreUint32(c.consumer, c.next)
+	}
 }
 
 // Release takes the n oldest entries out of the ring; n is at most what the latest

@@ -61,7 +61,7 @@ func openHint(err error) string {
 
 // bindError explains why a queue is not to be had.
 func bindError(c *Config, flags uint16, err error) error {
-	call := kerr.New("bind", fmt.Sprintf("AF_XDP to %s, flags %#x", c, flags), err, "")
+	call := kerr.New("bind", fmt.Sprintf("AF_XDP to %s, flags %#x", c, flags), err, bindHint(flags, err))
 	switch {
 	case err == unix.EBUSY:
 		return fmt.Errorf("%w: %w", ErrBusy, call)
@@ -73,6 +73,18 @@ func bindError(c *Config, flags uint16, err error) error {
 		return fmt.Errorf("%w: %w", ErrNoQueue, call)
 	}
 	return call
+}
+
+func bindHint(flags uint16, err error) string {
+	switch {
+	case flags&unix.XDP_SHARED_UMEM != 0 && err != unix.EBUSY:
+		return "the donor must be an AF_XDP socket that is bound to the same queue"
+	case err == unix.EBUSY:
+		return "join the queue's sockets, or wait until they are gone"
+	case err == unix.EINVAL:
+		return "queues count from 0 (ethtool -l)"
+	}
+	return ""
 }
 
 func umemHint(err unix.Errno) string {

@@ -5,7 +5,9 @@ package xsk
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -112,6 +114,7 @@ const (
 	testChunk  = 2048
 	testChunks = 512
 	rxChunks   = testChunks / 2
+	txChunks   = testChunks - rxChunks
 	ringSize   = 512 // of every ring
 )
 
@@ -125,18 +128,32 @@ type queue struct {
 
 func newUMEM(t testing.TB) *UMEM {
 	t.Helper()
-	return &UMEM{Memory: sharedMemory(t, testChunks*testChunk), Chunk: testChunk}
+	_, memory := sharedFile(t, testChunks*testChunk)
+	return &UMEM{Memory: memory, Chunk: testChunk}
 }
 
-// sharedMemory maps memory that child processes can have too.
-func sharedMemory(t testing.TB, size int) []byte {
+// sharedFile makes memory that other processes can map too.
+func sharedFile(t testing.TB, size int) (fd int, memory []byte) {
 	t.Helper()
-	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	fd, err := unix.MemfdCreate("xsk test", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		t.Fatal(err)
+	}
+	memory, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Munmap(memory) })
-	return memory
+	return fd, memory
+}
+
+// wordsOf takes memory for words.
+func wordsOf(memory []byte) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(&memory[0])), len(memory)/4)
 }
 
 func testConfig(end *netnstest.End) Config {
@@ -150,48 +167,54 @@ func testConfig(end *netnstest.End) Config {
 // create makes the first socket of an end, with all RX chunks in FILL.
 func create(t testing.TB, end *netnstest.End, umem *UMEM) *queue {
 	t.Helper()
-	q := createEmpty(t, end, umem)
+	return createWith(t, end, umem, make([]uint32, txChunks))
+}
+
+func createWith(t testing.TB, end *netnstest.End, umem *UMEM, words []uint32) *queue {
+	t.Helper()
+	q := newQueue(t, end, umem, words, func() (*Socket, error) { return Create(umem, ModeAny, testConfig(end)) })
 	if n := q.fill.Push(rxAddresses()); n != rxChunks {
 		t.Fatalf("pushed %d of %d chunks", n, rxChunks)
 	}
 	return q
 }
 
-// createEmpty leaves FILL empty.
-func createEmpty(t testing.TB, end *netnstest.End, umem *UMEM) *queue {
+// createEmpty leaves FILL empty, and changes the configuration first.
+func createEmpty(t testing.TB, end *netnstest.End, change func(*Config)) *queue {
 	t.Helper()
-	var s *Socket
-	end.NS.Do(t, func() (err error) {
-		s, err = Create(umem, ModeAny, testConfig(end))
-		return err
-	})
-	t.Cleanup(func() { s.Close() })
-	return share(t, s, umem, make([]uint32, testChunks-rxChunks))
+	umem, c := newUMEM(t), testConfig(end)
+	change(&c)
+	return newQueue(t, end, umem, make([]uint32, txChunks), func() (*Socket, error) { return Create(umem, ModeCopy, c) })
 }
 
 // join makes one more socket of the same end.
 func (q *queue) join(t testing.TB, end *netnstest.End) *queue {
 	t.Helper()
-	var s *Socket
-	end.NS.Do(t, func() (err error) {
-		s, err = Join(q.FD(), testConfig(end))
-		return err
-	})
-	t.Cleanup(func() { s.Close() })
-	return share(t, s, q.umem, q.done.words)
+	return newQueue(t, end, q.umem, q.done.words, func() (*Socket, error) { return Join(q.FD(), testConfig(end)) })
 }
 
-func share(t testing.TB, s *Socket, umem *UMEM, flights []uint32) *queue {
+// newQueue opens a socket inside the namespace of an end.
+func newQueue(t testing.TB, end *netnstest.End, umem *UMEM, words []uint32, open func() (*Socket, error)) (q *queue) {
 	t.Helper()
-	q := &queue{Socket: s, umem: umem}
-	var err error
-	if q.fill, err = NewSharedFill(s.Fill, umem.Chunk); err != nil {
-		t.Fatal(err)
-	}
-	if q.done, err = NewSharedCompletion(s.Completion, flights, rxChunks, umem.Chunk); err != nil {
-		t.Fatal(err)
-	}
+	end.NS.Do(t, func() error {
+		s, err := open()
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { s.Close() })
+		q, err = share(s, umem, words)
+		return err
+	})
 	return q
+}
+
+func share(s *Socket, umem *UMEM, words []uint32) (*queue, error) {
+	fill, err := NewSharedFill(s.Fill, umem.Chunk)
+	if err != nil {
+		return nil, err
+	}
+	done, err := NewSharedCompletion(s.Completion, words, rxChunks, umem.Chunk)
+	return &queue{Socket: s, umem: umem, fill: fill, done: done}, err
 }
 
 func rxAddresses() []uint64 {
@@ -267,12 +290,16 @@ func waitReadable(fd int) error {
 	}
 }
 
-// receive takes n packets, in the order of a pool: copy out, push to FILL, release.
+// receive takes n packets.
 func (q *queue) receive(t testing.TB, n int) (packets [][]byte) {
 	t.Helper()
 	for len(packets) < n {
 		q.poll(t)
-		packets = append(packets, q.turn(t)...)
+		more, err := q.turn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets = append(packets, more...)
 	}
 	if len(packets) != n {
 		t.Errorf("%d packets, want %d", len(packets), n)
@@ -280,26 +307,22 @@ func (q *queue) receive(t testing.TB, n int) (packets [][]byte) {
 	return packets
 }
 
-func (q *queue) turn(t testing.TB) (packets [][]byte) {
-	t.Helper()
-	descs := make([]Desc, 64)
+// turn takes what is there, in the order of a pool: copy out, push to FILL, release.
+func (q *queue) turn() (packets [][]byte, err error) {
+	descs := make([]Desc, batch)
 	descs = descs[:q.RX.Peek(descs)]
 	var chunks []uint64
 	for _, d := range descs {
 		p, chunk, ok := q.umem.Packet(d)
 		if !ok || chunk >= rxChunks {
-			t.Fatalf("descriptor %+v", d)
+			return nil, fmt.Errorf("descriptor %+v", d)
 		}
-		packets = append(packets, append([]byte(nil), p...))
+		packets = append(packets, slices.Clone(p))
 		chunks = append(chunks, d.Addr)
 	}
 	if pushed := q.fill.Push(chunks); pushed != len(chunks) {
-		t.Fatalf("pushed %d of %d chunks", pushed, len(chunks))
+		return nil, fmt.Errorf("pushed %d of %d chunks", pushed, len(chunks))
 	}
 	q.RX.Release(len(descs))
-	return packets
-}
-
-func bytesOf(words []uint32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), 4*len(words))
+	return packets, nil
 }

@@ -69,7 +69,7 @@ func ringOffsets(fd int) (*unix.XDPMmapOffsets, error) {
 func mapRing[E Entry](fd int, name string, page int64, at *unix.XDPRingOffset, size uint32, protection int) (*Ring[E], error) {
 	var e E
 	if err := checkSize(size); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("xsk: %s %w", name, err)
 	}
 	length := at.Desc + uint64(size)*uint64(unsafe.Sizeof(e))
 	memory, err := unix.Mmap(fd, page, int(length), protection, unix.MAP_SHARED|unix.MAP_POPULATE)

@@ -51,3 +51,9 @@ func (p *Producer[E]) Submit(entries []E) int {
 	atomic.StoreUint32(p.producer, p.next)
 	return n
 }
+
+// Len returns how many entries the other end has not taken.
+func (p *Producer[E]) Len() int {
+	p.consumed = atomic.LoadUint32(p.consumer)
+	return int(p.size) - p.free()
+}

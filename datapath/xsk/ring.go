@@ -44,7 +44,7 @@ const indexStride = 64
 // must be a power of two.
 func NewRing[E Entry](size uint32) (*Ring[E], error) {
 	if err := checkSize(size); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("xsk: %w", err)
 	}
 	head := make([]uint64, 3*indexStride/8)
 	entries := make([]E, size)
@@ -59,7 +59,7 @@ func NewRing[E Entry](size uint32) (*Ring[E], error) {
 
 func checkSize(size uint32) error {
 	if !powerOfTwo(size) || size > maxEntries {
-		return fmt.Errorf("xsk: ring of %d entries: must be a power of two up to %d", size, maxEntries)
+		return fmt.Errorf("ring of %d entries: must be a power of two up to %d", size, maxEntries)
 	}
 	return nil
 }

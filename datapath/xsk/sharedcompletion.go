@@ -26,17 +26,18 @@ import (
 // every completion counts once, although its chunk may fly again, and land again,
 // before anyone has come to the second step.
 //
-// The ring must have at least as many entries as there are TX chunks: it is then
-// never full, and a full one would stop all senders.
+// A full ring stops all senders until somebody reaps. With twice as many entries as
+// there are TX chunks it is never full in practice: a chunk may fly again while its
+// last completion is still in the ring, but then somebody is about to take that out.
 //
 // A SharedCompletion may be used by any number of threads; [SharedCompletion.Begin]
 // and what goes with it only by the owner of the chunk.
 type SharedCompletion struct {
 	ring  Ring[uint64]
 	words []uint32
-	first uint32 // number in the UMEM of the chunk of words[0]
-	shift uint32 // log2 of the chunk size
-	step  func() // called before each access to shared memory by tests that stop there; else nil
+	first uint32         // number in the UMEM of the chunk of words[0]
+	shift uint32         // log2 of the chunk size
+	step  func(word any) // called before each access to shared memory by tests that stop there; else nil
 }
 
 // inFlight is the bit that the owner sets.
@@ -55,24 +56,30 @@ func NewSharedCompletion(ring *Ring[uint64], words []uint32, first, chunk uint32
 
 // Busy reports whether chunk n of the UMEM is in flight.
 func (c *SharedCompletion) Busy(n uint32) bool {
-	c.pause()
-	return atomic.LoadUint32(&c.words[n-c.first])&inFlight != 0
+	word := &c.words[n-c.first]
+	c.pause(word)
+	return atomic.LoadUint32(word)&inFlight != 0
 }
 
 // Begin says that chunk n is in flight, before its descriptor is in the TX ring. The
 // caller owns the chunk, and knows that it is not in flight.
 func (c *SharedCompletion) Begin(n uint32) {
 	word := &c.words[n-c.first]
-	since := c.consumer() << 1
-	c.pause()
-	// A completion of the last flight may still be in the ring: its index, in the word,
-	// says that it counts no more. Otherwise the flight's own will be in front of nothing
-	// that is there now.
-	if ended := atomic.LoadUint32(word) &^ inFlight; c.reaches(ended, since) {
-		since = ended
+	at := c.consumer()
+	since := at << 1
+	c.pause(word)
+	ended := atomic.LoadUint32(word) &^ inFlight
+	if ahead := (ended - since) >> 1; ahead-1 < c.ring.size && c.holds(at, ahead-1, n) {
+		since = ended // the last flight's completion is in the ring, and must not count again
 	}
-	c.pause()
+	c.pause(word)
 	begin(word, since|inFlight)
+}
+
+// holds reports whether the completion that is i behind the consumer index at is of
+// chunk n.
+func (c *SharedCompletion) holds(at, i, n uint32) bool {
+	return c.producer()-at > i && c.load(at+i)>>c.shift == uint64(n)
 }
 
 // begin stores without a fence, which would cost more than all the rest: nobody
@@ -115,7 +122,7 @@ func (c *SharedCompletion) land(p uint32) bool {
 		return true
 	}
 	word := &c.words[n]
-	c.pause()
+	c.pause(word)
 	old := atomic.LoadUint32(word)
 	// While the completion is still in the ring, entry and word belong together.
 	if int32(c.consumer()-p) > 0 {
@@ -123,7 +130,7 @@ func (c *SharedCompletion) land(p uint32) bool {
 	}
 	ended := (p + 1) << 1
 	if old&inFlight != 0 && !c.reaches(old&^inFlight, ended) {
-		c.pause()
+		c.pause(word)
 		atomic.CompareAndSwapUint32(word, old, ended) // who was quicker did the same
 	}
 	return true
@@ -153,27 +160,28 @@ func (c *SharedCompletion) advance(p uint32) int {
 
 // move moves the consumer index, unless somebody has.
 func (c *SharedCompletion) move(from, to uint32) bool {
-	c.pause()
+	c.pause(c.ring.consumer)
 	return atomic.CompareAndSwapUint32(c.ring.consumer, from, to)
 }
 
 func (c *SharedCompletion) consumer() uint32 {
-	c.pause()
+	c.pause(c.ring.consumer)
 	return atomic.LoadUint32(c.ring.consumer)
 }
 
 func (c *SharedCompletion) producer() uint32 {
-	c.pause()
+	c.pause(c.ring.producer)
 	return atomic.LoadUint32(c.ring.producer)
 }
 
 func (c *SharedCompletion) load(p uint32) uint64 {
-	c.pause()
-	return atomic.LoadUint64(c.ring.at(p))
+	entry := c.ring.at(p)
+	c.pause(entry)
+	return atomic.LoadUint64(entry)
 }
 
-func (c *SharedCompletion) pause() {
+func (c *SharedCompletion) pause(word any) {
 	if c.step != nil {
-		c.step()
+		c.step(word)
 	}
 }

@@ -27,9 +27,9 @@ import (
 // A SharedFill may be used by any number of threads.
 type SharedFill struct {
 	ring Ring[uint64]
-	lap  uint64 // the bits of an entry that hold the lap number: chunk size - 1
-	bits uint32 // log2 of the ring size
-	step func() // called before each access to shared memory by tests that stop there; else nil
+	lap  uint64         // the bits of an entry that hold the lap number: chunk size - 1
+	bits uint32         // log2 of the ring size
+	step func(word any) // called before each access to shared memory by tests that stop there; else nil
 }
 
 // NewSharedFill shares a FILL ring that has never been used by anything else.
@@ -49,7 +49,9 @@ func (f *SharedFill) Push(chunks []uint64) int {
 	pushed := 0
 	p := f.producer()
 	for attempts := len(chunks) + 4*int(f.ring.size); pushed < len(chunks) && attempts > 0; attempts-- {
-		old := f.load(p)
+		entry := f.ring.at(p)
+		f.pause(entry)
+		old := atomic.LoadUint64(entry)
 		if f.written(p, old) {
 			p++
 			continue
@@ -59,10 +61,11 @@ func (f *SharedFill) Push(chunks []uint64) int {
 			p = now
 			continue
 		}
-		if int32(p-f.consumer()) >= int32(f.ring.size) {
+		if int32(p-f.Taken()) >= int32(f.ring.size) {
 			break
 		}
-		if f.swap(p, old, chunks[pushed]&^f.lap|f.tag(p)) {
+		f.pause(entry)
+		if atomic.CompareAndSwapUint64(entry, old, chunks[pushed]&^f.lap|f.tag(p)) {
 			pushed++
 			p++
 		}
@@ -75,7 +78,9 @@ func (f *SharedFill) Push(chunks []uint64) int {
 func (f *SharedFill) Help() {
 	p := f.producer()
 	for range f.ring.size {
-		if !f.written(p, f.load(p)) {
+		entry := f.ring.at(p)
+		f.pause(entry)
+		if !f.written(p, atomic.LoadUint64(entry)) {
 			break
 		}
 		p++
@@ -97,7 +102,10 @@ func (f *SharedFill) Pending(dst []uint64) []uint64 {
 }
 
 // Taken returns the kernel's index: how many chunks it has taken, modulo 2^32.
-func (f *SharedFill) Taken() uint32 { return atomic.LoadUint32(f.ring.consumer) }
+func (f *SharedFill) Taken() uint32 {
+	f.pause(f.ring.consumer)
+	return atomic.LoadUint32(f.ring.consumer)
+}
 
 // NeedWakeup reports whether the kernel sleeps until [Socket.Receive] tells it of
 // new chunks. Copy mode never does.
@@ -111,7 +119,7 @@ func (f *SharedFill) publish(p uint32) {
 		if int32(p-now) <= 0 {
 			return
 		}
-		f.pause()
+		f.pause(f.ring.producer)
 		if atomic.CompareAndSwapUint32(f.ring.producer, now, p) {
 			return
 		}
@@ -125,28 +133,12 @@ func (f *SharedFill) tag(p uint32) uint64 { return uint64(p>>f.bits+1) & f.lap }
 func (f *SharedFill) written(p uint32, entry uint64) bool { return entry&f.lap == f.tag(p) }
 
 func (f *SharedFill) producer() uint32 {
-	f.pause()
+	f.pause(f.ring.producer)
 	return atomic.LoadUint32(f.ring.producer)
 }
 
-func (f *SharedFill) consumer() uint32 {
-	return atomic.LoadUint32(f.ring.consumer)
-}
-
-func (f *SharedFill) load(p uint32) uint64 {
-	f.pause()
-	return atomic.LoadUint64(f.entry(p))
-}
-
-func (f *SharedFill) swap(p uint32, old, entry uint64) bool {
-	f.pause()
-	return atomic.CompareAndSwapUint64(f.entry(p), old, entry)
-}
-
-func (f *SharedFill) entry(p uint32) *uint64 { return f.ring.at(p) }
-
-func (f *SharedFill) pause() {
+func (f *SharedFill) pause(word any) {
 	if f.step != nil {
-		f.step()
+		f.step(word)
 	}
 }

@@ -13,40 +13,6 @@ import (
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
-// Mode is how packets get into and out of the UMEM.
-type Mode uint8
-
-const (
-	ModeAny      Mode = iota // zero-copy where the driver has it, else copy
-	ModeCopy                 // the kernel copies
-	ModeZeroCopy             // the device does it, or [Create] fails with [UnsupportedError]
-)
-
-// Config says which queue a socket serves, and the sizes of rings, each a power of
-// two of entries.
-type Config struct {
-	Interface int    // its index in the network namespace of the calling thread
-	Queue     uint32 // from 0
-
-	RX, TX uint32 // of the socket's own rings; 0 for none, not both
-
-	// Of the rings of the queue: [Create] makes them so, [Join] must be told the same.
-	Fill, Completion uint32
-
-	// TXBudget is how many packets [Socket.Transmit] sends at the most in one call, 0
-	// for the kernel's own choice (32). Kernels that do not know the option fail with
-	// [UnsupportedError].
-	TXBudget uint32
-
-	// Patience is how long to try again where the queue is busy. The kernel releases a
-	// queue some milliseconds after its last socket is closed.
-	Patience time.Duration
-}
-
-func (c *Config) String() string {
-	return fmt.Sprintf("interface %d queue %d", c.Interface, c.Queue)
-}
-
 // Socket is an AF_XDP socket, bound to a queue, with its rings mapped.
 //
 // The rings and Transmit may be used by one thread each, the shared rings made from
@@ -69,6 +35,9 @@ func Create(umem *UMEM, mode Mode, c Config) (*Socket, error) {
 	if err := umem.check(); err != nil {
 		return nil, err
 	}
+	if mode > ModeZeroCopy {
+		return nil, fmt.Errorf("xsk: no mode %d", mode)
+	}
 	return open(&c, func(s *Socket) error {
 		if err := umem.register(s); err != nil {
 			return err
@@ -83,8 +52,6 @@ func Create(umem *UMEM, mode Mode, c Config) (*Socket, error) {
 		return s.bind(&c, &unix.SockaddrXDP{Flags: unix.XDP_USE_NEED_WAKEUP | modeFlags[mode]})
 	})
 }
-
-var modeFlags = [...]uint16{ModeAny: 0, ModeCopy: unix.XDP_COPY, ModeZeroCopy: unix.XDP_ZEROCOPY}
 
 // Join makes one more socket of a queue, beside donor, the descriptor of any bound
 // socket of the same queue, which is not needed once Join has returned.
@@ -102,15 +69,22 @@ func open(c *Config, bind func(*Socket) error) (*Socket, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	s, err := newSocket()
 	if err != nil {
-		return nil, openError(err)
+		return nil, err
 	}
-	s := &Socket{fd: fd}
 	if err := s.setUp(c, bind); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func newSocket() (*Socket, error) {
+	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, openError(err)
+	}
+	return &Socket{fd: fd}, nil
 }
 
 func (s *Socket) setUp(c *Config, bind func(*Socket) error) error {

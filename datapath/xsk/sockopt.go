@@ -11,8 +11,7 @@ import (
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
-// The calls below exist because package unix has none for these options, nor one
-// for sendto and recvfrom that neither allocates nor tells the scheduler.
+// Package unix has no calls for these options.
 
 func setsockopt(fd, option int, value unsafe.Pointer, size uintptr) unix.Errno {
 	_, _, e := unix.Syscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_XDP, uintptr(option), uintptr(value), size, 0)
@@ -36,14 +35,13 @@ func (s *Socket) ZeroCopy() (bool, error) {
 }
 
 // Statistics count what the kernel did not deliver or send, since the socket was
-// made. The last two are of the queue's FILL and of TX: times that the kernel came for nothing.
+// made. (Linux reports invalid addresses in FILL too, and never counts them.)
 type Statistics struct {
-	RXDropped  uint64 // packets, for other reasons: no chunk, too long
-	RXRingFull uint64 // packets
-	RXInvalid  uint64 // addresses in FILL
-	TXInvalid  uint64 // descriptors in TX
-	FillEmpty  uint64
-	TXEmpty    uint64
+	RXRingFull uint64 // packets for which there was no room in RX
+	RXDropped  uint64 // packets dropped for other reasons: no chunk, too long for one
+	FillEmpty  uint64 // times that the kernel found nothing in FILL, whose ever packet it was
+	TXInvalid  uint64 // descriptors in TX that do not lie in one chunk, or are empty
+	TXEmpty    uint64 // times that the kernel found nothing in TX
 }
 
 // Statistics reads the kernel's counters of the socket.
@@ -53,11 +51,10 @@ func (s *Socket) Statistics() (Statistics, error) {
 		return Statistics{}, kerr.New("getsockopt", fmt.Sprintf("XDP_STATISTICS of socket %d", s.fd), err, "")
 	}
 	return Statistics{
-		RXDropped:  k.Rx_dropped,
 		RXRingFull: k.Rx_ring_full,
-		RXInvalid:  k.Rx_invalid_descs,
-		TXInvalid:  k.Tx_invalid_descs,
+		RXDropped:  k.Rx_dropped,
 		FillEmpty:  k.Rx_fill_ring_empty_descs,
+		TXInvalid:  k.Tx_invalid_descs,
 		TXEmpty:    k.Tx_ring_empty_descs,
 	}, nil
 }
@@ -72,27 +69,7 @@ func (s *Socket) setBudget(packets uint32) error {
 	case 0:
 		return nil
 	case unix.ENOPROTOOPT:
-		return &UnsupportedError{Feature: "a TX budget of one's own (XDP_MAX_TX_SKB_BUDGET)", Kernel: "6.17", Err: err}
+		return &UnsupportedError{Feature: "a TX budget of a socket's own (XDP_MAX_TX_SKB_BUDGET)", Kernel: "6.17", Err: err}
 	}
 	return kerr.New("setsockopt", fmt.Sprintf("XDP_MAX_TX_SKB_BUDGET %d of socket %d", packets, s.fd), err, "at least 32, and not more than TX has entries")
-}
-
-// Transmit makes the kernel send what is in TX, within the call. Errors, as the
-// kernel names them:
-//
-//	EAGAIN   there is more to send: the budget is used up, COMPLETION or a send buffer
-//	         is full, or the device is busy; come back after other work
-//	EBUSY    the device has dropped a packet: as good as sent
-//	ENOBUFS  out of memory for now: come back later
-//	ENETDOWN, ENXIO  the interface is down or gone
-func (s *Socket) Transmit() unix.Errno {
-	_, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
-	return e
-}
-
-// Receive tells a kernel that sleeps of new chunks in FILL, and runs the device's
-// receive side where busy polling is on. Errors are those of [Socket.Transmit].
-func (s *Socket) Receive() unix.Errno {
-	_, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
-	return e
 }

@@ -49,6 +49,17 @@ func (u *UMEM) Packet(d Desc) (packet []byte, chunk uint32, ok bool) {
 
 // register makes the memory the UMEM of a socket.
 func (u *UMEM) register(s *Socket) error {
+	err := u.tryRegister(s)
+	switch {
+	case err == 0:
+		return nil
+	case err == unix.EINVAL && u.Metadata && !hasMetadata():
+		return &UnsupportedError{Feature: "metadata of AF_XDP packets to send (XDP_UMEM_TX_METADATA_LEN)", Kernel: "6.11", Err: err}
+	}
+	return kerr.New("setsockopt", "XDP_UMEM_REG, "+u.String(), err, umemHint(err))
+}
+
+func (u *UMEM) tryRegister(s *Socket) unix.Errno {
 	reg := unix.XDPUmemReg{
 		Addr:     uint64(uintptr(unsafe.Pointer(unsafe.SliceData(u.Memory)))),
 		Len:      uint64(len(u.Memory)),
@@ -65,10 +76,7 @@ func (u *UMEM) register(s *Socket) error {
 	// Safety: the kernel pins the pages, the caller keeps them mapped.
 	err := setsockopt(s.fd, unix.XDP_UMEM_REG, unsafe.Pointer(&reg), unsafe.Sizeof(reg))
 	runtime.KeepAlive(u.Memory)
-	if err == 0 {
-		return nil
-	}
-	return kerr.New("setsockopt", "XDP_UMEM_REG, "+u.String(), err, umemHint(err))
+	return err
 }
 
 // String describes the UMEM.

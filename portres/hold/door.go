@@ -18,8 +18,9 @@ import (
 // of a process that adopted it.
 //
 // The methods may be called from any thread in the network namespace of the
-// door. Processes that share a port must not call [Door.Admit] at the same time:
-// the lock between them is the caller's.
+// door. Processes that share a port must not call [Adopt] and [Door.Admit] at the
+// same time, for one's probes and members are intruders to the other: the lock
+// between them is the caller's.
 type Door struct {
 	mu    sync.Mutex
 	o     Options         // Addr with the port that it got
