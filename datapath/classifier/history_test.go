@@ -19,7 +19,7 @@ var (
 	fewPorts     = []uint16{443, 444, 0x1234, 0x3412}
 	fewSlots     = []uint32{0, 1, lastSlot}
 	fewAddresses = []netip.Addr{here4, here6, there4, there6}
-	fewEncodings = []cibir.Encoding{{Length: 1}, usual, {Length: 8, SourceOffset: 1, DestinationOffset: 0}, {Length: 9, SourceOffset: 3, DestinationOffset: 3}, {Length: 20, DestinationOffset: 5}}
+	fewEncodings = []cibir.Encoding{{Length: 1}, usual, {Length: 6}, {Length: 8, SourceOffset: 1, DestinationOffset: 0}, {Length: 9, SourceOffset: 3, DestinationOffset: 3}, {Length: 20, DestinationOffset: 5}}
 )
 
 // history is a subject to which things happen at random.
