@@ -67,17 +67,16 @@ func (h history) begin() {
 // reset makes the subject as it was at the start.
 func (s *subject) reset(t *testing.T) {
 	s.TB = t
-	for _, slot := range fewSlots {
-		check(t, s.c.ClearSlot(slot))
+	for port := range s.ports {
+		s.deletePort(port)
 	}
-	for port, r := range s.ports {
-		check(t, s.c.DeletePort(port, r))
+	for n := range s.identifiers {
+		s.deleteIdentifier(n.port, n.id)
 	}
-	check(t, s.c.Resume(0))
-	clear(s.ports)
-	clear(s.identifiers)
-	clear(s.sockets)
-	clear(s.paused)
+	for p := range s.sockets {
+		s.deleteSocket(p.slot, p.queue)
+	}
+	s.resume(0)
 }
 
 func (h history) drawRule(r *rapid.T) Rule {

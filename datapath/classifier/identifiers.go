@@ -66,8 +66,7 @@ func (c *Classifier) putIdentifier(port uint16, id cibir.ID, slot uint32, flags 
 		return fmt.Errorf("classifier: port %d: an identifier has 1 to %d bytes, not 0", port, cibir.MaxIDLength)
 	}
 	m, key := c.place(port, id)
-	err := m.Update(key, everywhere(c, bpf.ClassifierIdentifier{Slot: slot}), flags)
-	return failed("BPF_MAP_UPDATE_ELEM", identifierName(port, id), err)
+	return put(m, identifierName(port, id), key, everywhere(c, bpf.ClassifierIdentifier{Slot: slot}), flags)
 }
 
 // DeleteIdentifier takes the identifier away from a slot, if it has it: somebody else
@@ -86,11 +85,11 @@ func (c *Classifier) DeleteIdentifier(port uint16, id cibir.ID, slot uint32) err
 		return nil
 	}
 	// Taken since it was looked up. The kernel has its datagrams for this moment.
-	err = m.Update(key, values, ebpf.UpdateNoExist)
-	if errors.Is(err, ebpf.ErrKeyExist) { // and put once more
+	err = put(m, identifierName(port, id), key, values, ebpf.UpdateNoExist)
+	if errors.Is(err, unix.EEXIST) { // and put once more
 		return nil
 	}
-	return failed("BPF_MAP_UPDATE_ELEM", identifierName(port, id), err)
+	return err
 }
 
 // holder reads which slot has an identifier.
