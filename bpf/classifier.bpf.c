@@ -29,6 +29,7 @@ static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u3
 #define MAX_ADDRESSES 4096
 #define MAX_PORTS 65536
 #define MAX_IDENTIFIERS 16384
+#define MAX_SHORT_ID 5 /* bytes: those that servers use in practice */
 #define RECENT_BITS 4
 
 enum format_magic {
@@ -90,10 +91,18 @@ struct port {
     __u32 slot;                     /* of an exclusive one */
 } __attribute__((aligned(8)));
 
+/* Bytes beyond the length are zero. */
 struct identifier_key {
-    __u8 bytes[CIBIR_MAX_ID]; /* zero beyond the length */
+    __u8 bytes[CIBIR_MAX_ID];
     __u8 length;
     __u8 protocol;
+    __be16 port;
+} __attribute__((aligned(8)));
+
+/* The same of a short one, of UDP: a single word, with which the hash is much quicker. */
+struct short_id_key {
+    __u8 bytes[MAX_SHORT_ID];
+    __u8 length;
     __be16 port;
 } __attribute__((aligned(8)));
 
@@ -150,6 +159,7 @@ struct {
     __type(value, struct port);
 } ports SEC(".maps");
 
+/* Those that are not short. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
     __uint(max_entries, MAX_IDENTIFIERS);
@@ -157,6 +167,14 @@ struct {
     __type(key, struct identifier_key);
     __type(value, struct identifier);
 } identifiers SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+    __uint(max_entries, MAX_IDENTIFIERS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct short_id_key);
+    __type(value, struct identifier);
+} short_ids SEC(".maps");
 
 /* The socket of a slot for a queue is at slot * MAX_QUEUES + queue. It leaves when it is closed. */
 struct {
@@ -220,7 +238,7 @@ static __always_inline int has(struct xdp_md *packet, __u64 bytes)
 }
 
 /*
- * Reads a byte of the payload, or learns where the identifier is, which make_key reads: that is the only one whose
+ * Reads a byte of the payload, or learns where the identifier is, which copy_identifier reads: that is the only one whose
  * length is no constant.
  */
 static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u32 length)
@@ -245,16 +263,15 @@ static __always_inline int load(struct datagram *d, __u64 offset, void *to, __u3
 #define FIRST(n, word) ((word) & ~0ULL >> (64 - 8 * (n)))
 
 /*
- * Makes the key of the identifier, which has n bytes. It reads and writes whole words: the processor is slow to
- * read as one what has been written in parts. Seldom a datagram ends so early that this would read too far.
+ * Copies the identifier, which has n bytes, to the beginning of words, which it fills up with zero. It reads and
+ * writes whole words: the processor is slow to read as one what has been written in parts. Seldom a datagram ends so
+ * early that this would read too far.
  */
-static __always_inline int make_key(struct datagram *d, __u64 n, struct identifier_key *key)
+static __always_inline int copy_identifier(struct datagram *d, __u64 n, __u64 words[3])
 {
-    typedef __u64 __attribute__((may_alias)) word;
-    word *at = begin_of(d->packet) + d->identifier, *words = (word *)key;
+    const __u64 *at = begin_of(d->packet) + d->identifier;
 
-    words[0] = words[1] = 0;
-    words[2] = (n | IPPROTO_UDP << 8 | (__u32)d->port << 16) << 32;
+    words[0] = words[1] = words[2] = 0;
     CIBIR_FORGET(at);
     if (n <= 8 && (void *)(at + 1) <= end_of(d->packet)) {
         words[0] = FIRST(n, at[0]);
@@ -264,13 +281,13 @@ static __always_inline int make_key(struct datagram *d, __u64 n, struct identifi
         words[0] = at[0];
         words[1] = n < 16 ? FIRST(n - 8, at[1]) : at[1];
         if (n > 16)
-            words[2] |= FIRST(n - 16, at[2]);
+            words[2] = FIRST(n - 16, at[2]);
         return 0;
     }
     CIBIR_FORGET(n);
     if (n < 1 || n > CIBIR_MAX_ID)
         return -1;
-    return bpf_xdp_load_bytes(d->packet, d->identifier, key->bytes, n);
+    return bpf_xdp_load_bytes(d->packet, d->identifier, words, n);
 }
 
 /* Reads the UDP header, which begins at this offset. `length` is that of all that follows the IP header. */
@@ -414,21 +431,37 @@ static __always_inline int is_too_long(__u64 end)
     return !c || end > c->longest;
 }
 
+/* Looks up the identifier of n bytes that begins words, and puts the rest of its key behind it. */
+static __always_inline struct identifier *look_up(__u64 n, __u64 port, __u64 words[3])
+{
+    struct identifier *found;
+
+    if (n <= MAX_SHORT_ID) {
+        words[0] |= n << 40 | port << 48; /* struct short_id_key */
+        found = bpf_map_lookup_elem(&short_ids, words);
+        __asm__ volatile(
+            ""); /* or it would make one call of the two, which the kernel could not inline */
+        return found;
+    }
+    words[2] |= n << 32 | (__u64)IPPROTO_UDP << 40 | port << 48; /* struct identifier_key */
+    return bpf_map_lookup_elem(&identifiers, words);
+}
+
 /* Finds whose a datagram of a shared port is. */
 static __always_inline enum verdict find_member(
     struct datagram *d, struct cibir_encoding *encoding, struct identifier **member)
 {
-    struct identifier_key key;
     struct cibir_id unread;
+    __u64 words[3];
 
     switch (cibir_find(d, d->length, encoding, &unread)) {
     case CIBIR_FOUND: break;
     case CIBIR_TOO_SHORT: return TOO_SHORT;
     default: return NO_IDENTIFIER;
     }
-    if (make_key(d, encoding->length, &key))
+    if (copy_identifier(d, encoding->length, words))
         return TOO_SHORT;
-    *member = bpf_map_lookup_elem(&identifiers, &key);
+    *member = look_up(encoding->length, d->port, words);
     return *member ? REDIRECTED : UNKNOWN_IDENTIFIER;
 }
 

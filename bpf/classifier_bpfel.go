@@ -85,6 +85,13 @@ type ClassifierRecent struct {
 	Generation uint64
 }
 
+type ClassifierShortIdKey struct {
+	_      structs.HostLayout
+	Bytes  [5]uint8
+	Length uint8
+	Port   uint16
+}
+
 type ClassifierVerdict uint32
 
 const (
@@ -118,6 +125,7 @@ const (
 	ClassifierMapQueues             = "queues"
 	ClassifierMapRecent             = "recent"
 	ClassifierMapRedirected         = "redirected"
+	ClassifierMapShortIds           = "short_ids"
 	ClassifierMapSockets            = "sockets"
 	ClassifierMapVerdicts           = "verdicts"
 	ClassifierProgMsquicxdpClassify = "msquicxdp_classify"
@@ -180,6 +188,7 @@ type ClassifierMapSpecs struct {
 	Queues      *ebpf.MapSpec `ebpf:"queues"`
 	Recent      *ebpf.MapSpec `ebpf:"recent"`
 	Redirected  *ebpf.MapSpec `ebpf:"redirected"`
+	ShortIds    *ebpf.MapSpec `ebpf:"short_ids"`
 	Sockets     *ebpf.MapSpec `ebpf:"sockets"`
 	Verdicts    *ebpf.MapSpec `ebpf:"verdicts"`
 }
@@ -218,6 +227,7 @@ type ClassifierMaps struct {
 	Queues      *ebpf.Map `ebpf:"queues"`
 	Recent      *ebpf.Map `ebpf:"recent"`
 	Redirected  *ebpf.Map `ebpf:"redirected"`
+	ShortIds    *ebpf.Map `ebpf:"short_ids"`
 	Sockets     *ebpf.Map `ebpf:"sockets"`
 	Verdicts    *ebpf.Map `ebpf:"verdicts"`
 }
@@ -232,6 +242,7 @@ func (m *ClassifierMaps) Close() error {
 		m.Queues,
 		m.Recent,
 		m.Redirected,
+		m.ShortIds,
 		m.Sockets,
 		m.Verdicts,
 	)

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/netip"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/msquicxdp/msquicxdp/bpf"
 )
 
@@ -30,7 +32,7 @@ func (c *Classifier) SetAddresses(addresses []netip.Addr) error {
 	}
 	for a := range want {
 		if !have[a] {
-			if err := failed("BPF_MAP_UPDATE_ELEM", addressName(a), c.objects.Addresses.Put(a, uint8(1))); err != nil {
+			if err := put(c.objects.Addresses, addressName(a), a, uint8(1), ebpf.UpdateAny); err != nil {
 				return err
 			}
 		}

@@ -17,8 +17,8 @@ import (
 
 // FDs are the descriptors of a classifier, in the order in which processes hand them
 // over: the link, the program, and the maps addresses, generation, recent, ports,
-// identifiers, sockets, queues, config, verdicts and redirected.
-type FDs [12]int
+// identifiers, short_ids, sockets, queues, config, verdicts and redirected.
+type FDs [13]int
 
 const ( // indexes in FDs; the maps follow
 	linkFD = iota
@@ -41,6 +41,7 @@ func (c *Classifier) parts() []part {
 		{bpf.ClassifierMapRecent, &maps.Recent},
 		{bpf.ClassifierMapPorts, &maps.Ports},
 		{bpf.ClassifierMapIdentifiers, &maps.Identifiers},
+		{bpf.ClassifierMapShortIds, &maps.ShortIds},
 		{bpf.ClassifierMapSockets, &maps.Sockets},
 		{bpf.ClassifierMapQueues, &maps.Queues},
 		{bpf.ClassifierMapConfig, &maps.Config},

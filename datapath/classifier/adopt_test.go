@@ -177,7 +177,7 @@ func somebodyElses(t *testing.T, w *wire) int {
 func TestAdoptRefusesWhatIsNoClassifier(t *testing.T) {
 	w, c := attached(t, Options{})
 	other := newClassifier(t, Options{})
-	const addresses, generation, recent, ports, identifiers, sockets, queues, config, verdicts, redirected = 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+	const addresses, generation, recent, ports, identifiers, short, sockets, queues, config, verdicts, redirected = 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 	// replaced is c with another descriptor at one place.
 	replaced := func(at, fd int) FDs {
 		fds := handOver(t, c)
@@ -213,6 +213,7 @@ func TestAdoptRefusesWhatIsNoClassifier(t *testing.T) {
 		{"swapped maps", swapped, "map verdicts"},
 		{"another type of map", replaced(addresses, newMap(t, ebpf.LRUHash, 16, 1, MaxAddresses, 0)), "map addresses"},
 		{"another size of key", replaced(identifiers, newMap(t, ebpf.PerCPUHash, 20, 16, MaxIdentifiers, noPrealloc)), "map identifiers"},
+		{"fewer short identifiers", replaced(short, newMap(t, ebpf.PerCPUHash, 8, 16, 1024, noPrealloc)), "map short_ids"},
 		{"another size of value", replaced(recent, newMap(t, ebpf.PerCPUArray, 4, 32, 16, 0)), "map recent"},
 		{"fewer ports", replaced(ports, newMap(t, ebpf.Array, 4, 8, MaxPorts-1, mmapable)), "map ports"},
 		{"ports that cannot be mapped", replaced(ports, newMap(t, ebpf.Array, 4, 8, MaxPorts, 0)), "map ports"},

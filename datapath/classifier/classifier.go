@@ -21,7 +21,7 @@ const (
 	MaxAddresses = 4096
 	// MaxPorts is how many ports can have a rule.
 	MaxPorts = 65536
-	// MaxIdentifiers is how many identifiers there can be, of all ports.
+	// MaxIdentifiers is how many identifiers of up to 5 bytes there can be, of all ports, and as many longer ones.
 	MaxIdentifiers = 16384
 )
 

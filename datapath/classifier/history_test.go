@@ -19,7 +19,7 @@ var (
 	fewPorts     = []uint16{443, 444, 0x1234, 0x3412}
 	fewSlots     = []uint32{0, 1, lastSlot}
 	fewAddresses = []netip.Addr{here4, here6, there4, there6}
-	fewEncodings = []cibir.Encoding{{Length: 1}, usual, {Length: 8, SourceOffset: 1, DestinationOffset: 0}, {Length: 9, SourceOffset: 3, DestinationOffset: 3}, {Length: 20, DestinationOffset: 5}}
+	fewEncodings = []cibir.Encoding{{Length: 1}, usual, {Length: 6}, {Length: 8, SourceOffset: 1, DestinationOffset: 0}, {Length: 9, SourceOffset: 3, DestinationOffset: 3}, {Length: 20, DestinationOffset: 5}}
 )
 
 // history is a subject to which things happen at random.
@@ -67,17 +67,16 @@ func (h history) begin() {
 // reset makes the subject as it was at the start.
 func (s *subject) reset(t *testing.T) {
 	s.TB = t
-	for _, slot := range fewSlots {
-		check(t, s.c.ClearSlot(slot))
+	for port := range s.ports {
+		s.deletePort(port)
 	}
-	for port, r := range s.ports {
-		check(t, s.c.DeletePort(port, r))
+	for n := range s.identifiers {
+		s.deleteIdentifier(n.port, n.id)
 	}
-	check(t, s.c.Resume(0))
-	clear(s.ports)
-	clear(s.identifiers)
-	clear(s.sockets)
-	clear(s.paused)
+	for p := range s.sockets {
+		s.deleteSocket(p.slot, p.queue)
+	}
+	s.resume(0)
 }
 
 func (h history) drawRule(r *rapid.T) Rule {

@@ -13,11 +13,17 @@ import (
 	"github.com/msquicxdp/msquicxdp/cibir"
 )
 
-// identifierKey is an identifier of a port as the maps have it.
-func identifierKey(port uint16, id cibir.ID) bpf.ClassifierIdentifierKey {
-	k := bpf.ClassifierIdentifierKey{Length: uint8(id.Len()), Protocol: unix.IPPROTO_UDP, Port: swap(port)}
-	copy(k.Bytes[:], id.Bytes())
-	return k
+// place is where an identifier of a port is: the map, and its key there.
+func (c *Classifier) place(port uint16, id cibir.ID) (m *ebpf.Map, key any) {
+	var short bpf.ClassifierShortIdKey
+	if id.Len() > len(short.Bytes) {
+		k := bpf.ClassifierIdentifierKey{Length: uint8(id.Len()), Protocol: unix.IPPROTO_UDP, Port: swap(port)}
+		copy(k.Bytes[:], id.Bytes())
+		return c.objects.Identifiers, k
+	}
+	short.Length, short.Port = uint8(id.Len()), swap(port)
+	copy(short.Bytes[:], id.Bytes())
+	return c.objects.ShortIds, short
 }
 
 func identifierName(port uint16, id cibir.ID) string {
@@ -59,8 +65,8 @@ func (c *Classifier) putIdentifier(port uint16, id cibir.ID, slot uint32, flags 
 	if id.Len() == 0 {
 		return fmt.Errorf("classifier: port %d: an identifier has 1 to %d bytes, not 0", port, cibir.MaxIDLength)
 	}
-	err := c.objects.Identifiers.Update(identifierKey(port, id), everywhere(c, bpf.ClassifierIdentifier{Slot: slot}), flags)
-	return failed("BPF_MAP_UPDATE_ELEM", identifierName(port, id), err)
+	m, key := c.place(port, id)
+	return put(m, identifierName(port, id), key, everywhere(c, bpf.ClassifierIdentifier{Slot: slot}), flags)
 }
 
 // DeleteIdentifier takes the identifier away from a slot, if it has it: somebody else
@@ -70,26 +76,27 @@ func (c *Classifier) DeleteIdentifier(port uint16, id cibir.ID, slot uint32) err
 	if err != nil || !found || held != slot {
 		return err
 	}
-	k, name := identifierKey(port, id), identifierName(port, id)
+	m, key := c.place(port, id)
 	var values []bpf.ClassifierIdentifier
-	if err := c.objects.Identifiers.LookupAndDelete(k, &values); err != nil {
-		return deleted(name, err)
+	if err := m.LookupAndDelete(key, &values); err != nil {
+		return deleted(identifierName(port, id), err)
 	}
 	if values[0].Slot == slot {
 		return nil
 	}
 	// Taken since it was looked up. The kernel has its datagrams for this moment.
-	err = c.objects.Identifiers.Update(k, values, ebpf.UpdateNoExist)
-	if errors.Is(err, ebpf.ErrKeyExist) { // and put once more
+	err = put(m, identifierName(port, id), key, values, ebpf.UpdateNoExist)
+	if errors.Is(err, unix.EEXIST) { // and put once more
 		return nil
 	}
-	return failed("BPF_MAP_UPDATE_ELEM", name, err)
+	return err
 }
 
 // holder reads which slot has an identifier.
 func (c *Classifier) holder(port uint16, id cibir.ID) (slot uint32, found bool, err error) {
+	m, key := c.place(port, id)
 	var values []bpf.ClassifierIdentifier
-	err = c.objects.Identifiers.Lookup(identifierKey(port, id), &values)
+	err = m.Lookup(key, &values)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		return 0, false, nil
 	}
@@ -109,13 +116,22 @@ type Identifier struct {
 
 // Identifiers lists the identifiers, in no order.
 func (c *Classifier) Identifiers() (list []Identifier, err error) {
-	err = each(c, c.objects.Identifiers, func(k bpf.ClassifierIdentifierKey, values []bpf.ClassifierIdentifier) {
-		i := Identifier{Port: swap(k.Port), Slot: values[0].Slot}
-		i.ID, _ = cibir.NewID(k.Bytes[:min(k.Length, cibir.MaxIDLength)])
+	add := func(port uint16, id []byte, values []bpf.ClassifierIdentifier) {
+		i := Identifier{Port: swap(port), Slot: values[0].Slot}
+		i.ID, _ = cibir.NewID(id)
 		for _, v := range values {
 			i.Redirected += v.Redirected
 		}
 		list = append(list, i)
+	}
+	err = each(c, c.objects.ShortIds, func(k bpf.ClassifierShortIdKey, values []bpf.ClassifierIdentifier) {
+		add(k.Port, k.Bytes[:min(int(k.Length), len(k.Bytes))], values)
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(c, c.objects.Identifiers, func(k bpf.ClassifierIdentifierKey, values []bpf.ClassifierIdentifier) {
+		add(k.Port, k.Bytes[:min(int(k.Length), len(k.Bytes))], values)
 	})
 	return list, err
 }

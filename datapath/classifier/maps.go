@@ -5,6 +5,7 @@ package classifier
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -19,6 +20,24 @@ func everywhere[V any](c *Classifier, value V) []V {
 		values[i] = value
 	}
 	return values
+}
+
+// The kernel allots the memory of entries ahead of time, in the background. It may need a
+// moment when many are put at once, and gives no sign when it has passed.
+const (
+	patience = time.Second      // how long to wait for that
+	pause    = time.Millisecond // between two attempts
+)
+
+// put adds or changes an entry of a hash map.
+func put(m *ebpf.Map, entry string, key, value any, flags ebpf.MapUpdateFlags) error {
+	deadline := time.Now().Add(patience)
+	err := m.Update(key, value, flags)
+	for errors.Is(err, unix.ENOMEM) && time.Now().Before(deadline) {
+		time.Sleep(pause)
+		err = m.Update(key, value, flags)
+	}
+	return failed("BPF_MAP_UPDATE_ELEM", entry, err)
 }
 
 var mapHint = map[unix.Errno]string{

@@ -146,7 +146,7 @@ func TestNothingLeaks(t *testing.T) {
 	check(t, err)
 	before, err := netnstest.OpenFDs()
 	check(t, err)
-	for range 50 {
+	for range 20 {
 		adopted, err := Adopt(handOver(t, c))
 		check(t, err)
 		opened, err := Open(a.Link)

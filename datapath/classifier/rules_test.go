@@ -196,17 +196,23 @@ func TestIdentifiersAreListed(t *testing.T) {
 // All that are promised fit, as fast as they can be put, and the next one is refused.
 func TestMostIdentifiers(t *testing.T) {
 	s := newHost(t)
+	const short, long = 4, cibir.MaxIDLength
 	for n := len(s.identifiers); n < MaxIdentifiers; n++ {
-		s.putIdentifier(uint16(n%7), identifier(uint8(4+n%17), n), busySlot)
+		s.putIdentifier(uint16(n%7), identifier(short, n), busySlot)
 	}
-	err := s.c.PutIdentifier(sharedPort, identifier(4, 1<<20), busySlot)
-	wantError(t, err, unix.E2BIG, "BPF_MAP_UPDATE_ELEM", "identifier 00100000 of port 4433", "(errno 7)", "the map is full")
+	for n := range MaxIdentifiers {
+		s.putIdentifier(uint16(n%7), identifier(long, n), busySlot)
+	}
+	for _, length := range []uint8{short, long} {
+		err := s.c.PutIdentifier(sharedPort, identifier(length, 1<<20), busySlot)
+		wantError(t, err, unix.E2BIG, "BPF_MAP_UPDATE_ELEM, identifier 00", "100000 of port 4433", "(errno 7)", "the map is full")
+	}
 	list, err := s.c.Identifiers()
 	check(t, err)
-	if len(list) != MaxIdentifiers {
+	if len(list) != 2*MaxIdentifiers {
 		t.Errorf("%d identifiers", len(list))
 	}
-	s.want(Redirected, packet(here4, sharedPort, long(usual, identifier(4, 1))))
+	s.want(Redirected, packet(here4, sharedPort, header(8, append(filler(2), 0, 0, 0, 1))))
 }
 
 func TestArguments(t *testing.T) {
@@ -246,6 +252,7 @@ func TestMapsHaveRoomForAll(t *testing.T) {
 		bpf.ClassifierMapAddresses:   MaxAddresses,
 		bpf.ClassifierMapPorts:       MaxPorts,
 		bpf.ClassifierMapIdentifiers: MaxIdentifiers,
+		bpf.ClassifierMapShortIds:    MaxIdentifiers,
 		bpf.ClassifierMapSockets:     MaxSlots * MaxQueues,
 		bpf.ClassifierMapQueues:      MaxQueues,
 		bpf.ClassifierMapVerdicts:    (MaxQueues + 1) * Reasons,
@@ -255,8 +262,9 @@ func TestMapsHaveRoomForAll(t *testing.T) {
 			t.Errorf("map %s has %d entries, want %d", name, got, want)
 		}
 	}
-	if n := len(bpf.ClassifierIdentifierKey{}.Bytes); n != cibir.MaxIDLength {
-		t.Errorf("identifiers of %d bytes", n)
+	long, short := len(bpf.ClassifierIdentifierKey{}.Bytes), len(bpf.ClassifierShortIdKey{}.Bytes)
+	if long != cibir.MaxIDLength || short != 5 { // of which the documentation of MaxIdentifiers speaks
+		t.Errorf("identifiers of %d bytes, short ones of %d", long, short)
 	}
 }
 
