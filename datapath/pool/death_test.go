@@ -131,8 +131,8 @@ func (a *actor) eat() {
 
 func (a *actor) check(p []byte) {
 	a.w.Helper()
-	if p[markAt] != byte(a.Slot()) || number(p) != a.next {
-		a.w.Errorf("slot %d got packet %d of slot %d, want %d", a.Slot(), number(p), p[markAt], a.next)
+	if mark(p) != a.Slot() || number(p) != a.next {
+		a.w.Errorf("slot %d got packet %d of slot %d, want %d", a.Slot(), number(p), mark(p), a.next)
 	}
 	a.next = number(p) + 1
 }

@@ -23,7 +23,7 @@ func TestMembersShareAQueue(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n, p := range got {
-				if number(p) != round*10+uint64(n) || len(p) != 100+n || p[markAt] != byte(m.Slot()) {
+				if number(p) != round*10+uint64(n) || len(p) != 100+n || mark(p) != m.Slot() {
 					t.Fatalf("member %d got %x", i, p)
 				}
 			}
@@ -34,7 +34,7 @@ func TestMembersShareAQueue(t *testing.T) {
 		}
 	}
 	for _, q := range queues {
-		if err := q.put(packet(60, 1, 100), packet(60, 2, 200)); err != nil {
+		if err := q.put(packet(nobody, 1, 100), packet(nobody, 2, 200)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,9 +24,9 @@ type testProgram struct {
 
 const (
 	etherType  = 0x88b5 // an experimental one: no kernel takes it up
-	markAt     = 14     // in a test packet: the slot that it is for
+	markAt     = 14     // in a test packet: the slot that it is for, 16 bits
 	testQueues = 4
-	testSlots  = 64
+	testSlots  = MaxSlots
 )
 
 func (k testKernel) Attach(ifindex int) (Program, error) {
@@ -96,11 +96,11 @@ func redirect(sockets *ebpf.Map) asm.Instructions {
 		asm.LoadMem(asm.R6, asm.R1, 0, asm.Word),
 		asm.LoadMem(asm.R7, asm.R1, 4, asm.Word),
 		asm.Mov.Reg(asm.R1, asm.R6),
-		asm.Add.Imm(asm.R1, markAt+1),
+		asm.Add.Imm(asm.R1, markAt+2),
 		asm.JGT.Reg(asm.R1, asm.R7, "pass"),
 		asm.LoadMem(asm.R1, asm.R6, 12, asm.Half),
 		asm.JNE.Imm(asm.R1, etherType>>8|etherType&0xff<<8, "pass"),
-		asm.LoadMem(asm.R2, asm.R6, markAt, asm.Byte),
+		asm.LoadMem(asm.R2, asm.R6, markAt, asm.Half),
 		asm.Mul.Imm(asm.R2, testQueues),
 		asm.Add.Reg(asm.R2, asm.R8),
 		asm.LoadMapPtr(asm.R1, sockets.FD()),

@@ -136,13 +136,25 @@ func packet(slot uint32, number uint64, size int) []byte {
 	p := make([]byte, size)
 	copy(p, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1})
 	binary.BigEndian.PutUint16(p[12:], etherType)
-	p[markAt] = byte(slot)
-	binary.BigEndian.PutUint64(p[markAt+1:], number)
+	binary.NativeEndian.PutUint16(p[markAt:], uint16(slot))
+	binary.BigEndian.PutUint64(p[markAt+2:], number)
+	binary.BigEndian.PutUint64(p[size-8:], ^number)
 	return p
 }
 
+// whole reports whether begin and end are of one packet.
+func whole(p []byte) bool {
+	return len(p) > 32 && number(p) == ^binary.BigEndian.Uint64(p[len(p)-8:])
+}
+
+// nobody is a slot that no member has.
+const nobody = MaxSlots
+
 // number of a test packet.
-func number(p []byte) uint64 { return binary.BigEndian.Uint64(p[markAt+1:]) }
+func number(p []byte) uint64 { return binary.BigEndian.Uint64(p[markAt+2:]) }
+
+// mark is the slot that a test packet is for.
+func mark(p []byte) uint32 { return uint32(binary.NativeEndian.Uint16(p[markAt:])) }
 
 // raw opens a packet socket at an end.
 func (w *wire) raw(end *netnstest.End) (fd int) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -114,11 +115,14 @@ func claimVersion(f *rundir.File) error {
 	return err
 }
 
-// claimSlot takes the first slot that nobody has.
+// claimSlot takes a slot that nobody has, beginning anywhere: the one that a dead member
+// had may still have to be cleaned up, which takes a moment.
 func claimSlot(f *rundir.File) (uint32, error) {
-	for slot := range int64(MaxSlots) {
-		if ok, err := f.TryLock(slotAt+slot, 1); ok || err != nil {
-			return uint32(slot), err
+	first := rand.Uint32()
+	for n := range uint32(MaxSlots) {
+		slot := (first + n) % MaxSlots
+		if ok, err := f.TryLock(slotAt+int64(slot), 1); ok || err != nil {
+			return slot, err
 		}
 	}
 	return 0, &FullError{What: "the network namespace", Most: MaxSlots}

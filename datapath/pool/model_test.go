@@ -183,7 +183,7 @@ func (h *history) send(t *rapid.T) {
 	a := h.one(t, awake)
 	packets := make([][]byte, rapid.IntRange(1, 100).Draw(t, "packets"))
 	for i := range packets {
-		packets[i] = packet(testSlots-1, uint64(i), 100)
+		packets[i] = packet(nobody, uint64(i), 100)
 	}
 	if err := a.put(packets...); err != nil {
 		t.Error(err)

@@ -201,7 +201,7 @@ func (p *puppet) receive() {
 
 func (p *puppet) note(packet []byte) {
 	r := &p.report
-	if len(packet) < markAt+9 || uint32(packet[markAt]) != p.member.Slot() {
+	if !whole(packet) || mark(packet) != p.member.Slot() {
 		r.Wrong++
 		return
 	}
@@ -234,7 +234,7 @@ func (p *puppet) send() {
 		n := p.queue.Reserve(int(min(due-p.sent.Load(), MaxTurn)))
 		for i := range n {
 			n := p.sent.Add(1)
-			out[i].Length = uint32(copy(p.queue.Frame(i), packet(p.To, uint64(p.member.Slot())<<56|n, 1294)))
+			out[i].Length = uint32(copy(p.queue.Frame(i), packet(p.To, uint64(p.member.Slot())<<48|n, 1294)))
 		}
 		p.queue.Submit(out[:n])
 		if n == 0 && p.queue.Backlog() == 0 {

@@ -399,7 +399,7 @@ func TestLeaveAndRejoin(t *testing.T) {
 			}
 		}
 		if n%2 == 0 {
-			if err := q.put(packet(testSlots-1, 1, 100)); err != nil {
+			if err := q.put(packet(nobody, 1, 100)); err != nil {
 				t.Fatal(err)
 			}
 		}
