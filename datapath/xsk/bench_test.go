@@ -71,6 +71,21 @@ func BenchmarkFillShared(b *testing.B) {
 	perPacket(b)
 }
 
+// BenchmarkFillContended is the same by several threads at once.
+func BenchmarkFillContended(b *testing.B) {
+	fill := newRing[uint64](b, 1<<16)
+	out := newSharedFill(b, fill)
+	b.RunParallel(func(pb *testing.PB) {
+		chunks := make([]uint64, batch)
+		for pb.Next() {
+			for out.Push(chunks) != batch {
+				atomic.StoreUint32(fill.consumer, atomic.LoadUint32(fill.producer)) // full
+			}
+		}
+	})
+	perPacket(b)
+}
+
 // BenchmarkTransmitTurn is what a member does with 64 packets that are written
 // already: begin the flights, submit, reap.
 func BenchmarkTransmitTurn(b *testing.B) {
@@ -95,6 +110,46 @@ func BenchmarkTransmitTurn(b *testing.B) {
 		atomic.AddUint32(completion.producer, batch)
 		if done.Reap(batch) != batch {
 			b.Fatal("not all were reaped")
+		}
+	}
+	perPacket(b)
+}
+
+// BenchmarkWire sends packets of 1294 bytes from one end of a native veth pair to the
+// other, and copies them out, all on one thread.
+func BenchmarkWire(b *testing.B) {
+	w := newWire(b, attachModes[0].mode)
+	left := createEmpty(b, &w.left, func(c *Config) { c.TXBudget = batch })
+	right := create(b, &w.right, newUMEM(b))
+	w.serve(b, 0, right.Socket)
+	newRedirect(b, &w.left, attachModes[0].mode) // native at both ends, as in use
+	out, in, chunks := make([]Desc, batch), make([]Desc, batch), make([]uint64, batch)
+	for i := range out {
+		out[i] = Desc{Addr: uint64(rxChunks+i) * testChunk, Len: 1294}
+		memory, _, _ := left.umem.Packet(out[i])
+		copy(memory, packet(0, uint32(i), 1294))
+	}
+	buffer := make([]byte, testChunk)
+	for b.Loop() {
+		for i := range out {
+			left.done.Begin(uint32(rxChunks + i))
+		}
+		left.TX.Submit(out)
+		for received := 0; received < batch; {
+			left.Transmit() // EAGAIN where the softirq runs elsewhere
+			left.done.Reap(batch)
+			got := right.RX.Peek(in)
+			for i, d := range in[:got] {
+				p, _, _ := right.umem.Packet(d)
+				copy(buffer, p)
+				chunks[i] = d.Addr
+			}
+			right.fill.Push(chunks[:got])
+			right.RX.Release(got)
+			received += got
+		}
+		for left.done.Busy(rxChunks + batch - 1) {
+			left.done.Reap(batch)
 		}
 	}
 	perPacket(b)

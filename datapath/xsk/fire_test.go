@@ -245,7 +245,7 @@ func TestSendersUnderFire(t *testing.T) {
 	*completion.producer, *completion.consumer = ^uint32(0)-1000, ^uint32(0)-1000
 	words := make([]uint32, fireChunks)
 	kernel := NewProducer(completion)
-	for range 200 {
+	for range 100 {
 		roundOfSenders(t, completion, kernel, words)
 	}
 }

@@ -30,18 +30,16 @@ func addOrders(f *testing.F) {
 
 func FuzzFillOrder(f *testing.F) {
 	addOrders(f)
-	f.Fuzz(func(t *testing.T, order []byte) {
-		play(t, order, func(w *world) {
-			buildFill(t, w, ^uint32(0)-5, 4, 3, 3, []int{0, 1, 2, 1, 1, 0, 2, 2, 0, 1, 0, 2})
-		})
+	order := fillOrder{start: ^uint32(0) - 5, size: 4, members: 3, chunks: 3, to: []int{0, 1, 2, 1, 1, 0, 2, 2, 0, 1, 0, 2}, killable: true}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		play(t, data, func(w *world) { order.build(t, w) })
 	})
 }
 
 func FuzzCompletionOrder(f *testing.F) {
 	addOrders(f)
-	f.Fuzz(func(t *testing.T, order []byte) {
-		play(t, order, func(w *world) {
-			buildFlights(t, w, ^uint32(0)-5, 2, 3, []int{3, 0, 4, 2})
-		})
+	order := flightOrder{start: ^uint32(0) - 5, size: 2, limit: 3, flights: []int{3, 0, 4, 2}, killable: true}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		play(t, data, func(w *world) { order.build(t, w) })
 	})
 }

@@ -111,7 +111,7 @@ func (c *SharedCompletion) Reap(limit int) int {
 	for p != end && c.land(p) {
 		p++
 	}
-	return c.advance(p)
+	return min(c.advance(p), limit) // more only by a lie
 }
 
 // land ends the flight that the completion at index p is of, or returns false where
