@@ -64,6 +64,8 @@ type puppet struct {
 	dieAt  atomic.Int64
 	stopAt atomic.Int64
 	sent   atomic.Uint64
+	hushed atomic.Bool // no more packets are to be sent
+	silent chan struct{}
 	stop   chan struct{}
 	work   sync.WaitGroup
 }
@@ -103,6 +105,7 @@ func (p *puppet) join() (err error) {
 	p.stop = make(chan struct{})
 	p.work.Go(p.receive)
 	if p.Rate > 0 {
+		p.silent = make(chan struct{})
 		p.work.Go(p.send)
 	}
 	return nil
@@ -132,6 +135,9 @@ func (p *puppet) obey(order string) (err error) {
 	case "stat":
 	case "audit":
 		p.report.Census, err = p.member.Audit(p.Ifindex, p.Queue)
+	case "hush":
+		p.hushed.Store(true)
+		<-p.silent
 	case "leave":
 		err = p.leave()
 	case "join":
@@ -218,9 +224,10 @@ func (p *puppet) note(packet []byte) {
 	r.Last = n
 }
 
-// send sends numbered packets at the rate of the job.
+// send sends numbered packets at the rate of the job. When it returns, the kernel has them all.
 func (p *puppet) send() {
 	runtime.LockOSThread()
+	defer close(p.silent)
 	start := time.Now()
 	begun := p.sent.Load()
 	out := make([]Outgoing, MaxTurn)
@@ -231,6 +238,9 @@ func (p *puppet) send() {
 		default:
 		}
 		due := begun + uint64(time.Since(start).Seconds()*float64(p.Rate))
+		if p.hushed.Load() {
+			due = p.sent.Load()
+		}
 		n := p.queue.Reserve(int(min(due-p.sent.Load(), MaxTurn)))
 		for i := range n {
 			n := p.sent.Add(1)
@@ -238,6 +248,9 @@ func (p *puppet) send() {
 		}
 		p.queue.Submit(out[:n])
 		if n == 0 && p.queue.Backlog() == 0 {
+			if p.hushed.Load() {
+				return
+			}
 			time.Sleep(200 * time.Microsecond)
 			continue
 		}
