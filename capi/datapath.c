@@ -181,7 +181,7 @@ CXPLAT_DATAPATH_FEATURES mqx_CxPlatDataPathGetSupportedFeatures(
 
 BOOLEAN mqx_CxPlatDataPathIsPaddingPreferred(CXPLAT_DATAPATH *datapath, CXPLAT_SEND_DATA *tx)
 {
-    return datapath != NULL && (tx == NULL || !tx->Raw) &&
+    return datapath != NULL && (tx == NULL || !tx->Raw || tx->Segment != 0) &&
            (datapath->Features & CXPLAT_DATAPATH_FEATURE_SEND_SEGMENTATION) != 0;
 }
 

@@ -91,9 +91,9 @@ func mqxGoRawTurn(e *C.MqxEndpoint, t *C.MqxTurn) {
 }
 
 //export mqxGoRawSend
-func mqxGoRawSend(e *C.MqxEndpoint, tx *C.MqxTx) (status C.int) {
+func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx) (status C.int) {
 	defer contain(&status)
-	return C.int(queue(e).Send((*batch.Tx)(unsafe.Pointer(tx))))
+	return C.int(queue(e).Send(endpoint(kernel), (*batch.Tx)(unsafe.Pointer(tx))))
 }
 
 //export mqxGoRawAdd

@@ -11,12 +11,16 @@ static uint32_t capacity(const MqxTx *tx)
     return tx->Slot->Endpoint.Kind == MQX_KIND_TCP ? MQX_IO_BUFFER : MQX_UDP_PAYLOAD;
 }
 
+static MqxEndpoint *kernel_endpoint(const CXPLAT_SOCKET *socket)
+{
+    return socket->Endpoint[socket->Count == 1 ? 0 : CxPlatProcCurrentNumber() % socket->Count];
+}
+
 static MqxSlot *choose_slot(CXPLAT_SOCKET *socket, CXPLAT_ROUTE *route)
 {
     MqxSlot *slot = mqx_slot_of_queue(route->Queue, socket);
     if (slot == NULL) {
-        uint32_t i = socket->Count == 1 ? 0 : CxPlatProcCurrentNumber() % socket->Count;
-        slot = mqx_slot(socket->Endpoint[i]);
+        slot = mqx_slot(kernel_endpoint(socket));
         route->Queue = slot->Endpoint.Queue;
     }
     return slot;
@@ -39,7 +43,7 @@ CXPLAT_SEND_DATA *mqx_CxPlatSendDataAlloc(CXPLAT_SOCKET *socket, CXPLAT_SEND_CON
     if (tx == NULL) {
         return NULL;
     }
-    bool uniform = queue == NULL &&
+    bool uniform = (queue == NULL || queue->Endpoint.KernelSends) &&
                    (socket->Datapath->Features & CXPLAT_DATAPATH_FEATURE_SEND_SEGMENTATION) != 0;
     tx->Slot = slot;
     tx->Socket = socket;
@@ -131,7 +135,7 @@ static void finish(CXPLAT_SOCKET *socket, MqxTx *tx, int status)
     mqx_pool_put(tx);
 }
 
-/* By AF_XDP while its queue is there and has room, else by the kernel's socket of the same port. */
+/* A queue that has no room leaves it to the kernel's socket of the same port. */
 static int transmit(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, MqxTx *tx)
 {
     if (!tx->Raw) {
@@ -139,12 +143,7 @@ static int transmit(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, MqxTx *tx)
     }
     memcpy(tx->LocalMac, route->LocalLinkLayerAddress, sizeof(tx->LocalMac));
     memcpy(tx->NextHopMac, route->NextHopLinkLayerAddress, sizeof(tx->NextHopMac));
-    int status = mqxGoRawSend(&tx->Slot->Endpoint, tx);
-    if (status != 0) {
-        tx->Raw = false;
-        status = mqxGoSend(socket->Endpoint[0], tx);
-    }
-    return status;
+    return mqxGoRawSend(&tx->Slot->Endpoint, kernel_endpoint(socket), tx);
 }
 
 void mqx_CxPlatSocketSend(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, CXPLAT_SEND_DATA *tx)

@@ -195,9 +195,10 @@ type Endpoint struct {
 	Queued    atomic.Uint32
 	Watched   uint32
 
-	CIBIR    CIBIR
-	Reserved [7]byte
-	Lease    uint64
+	CIBIR       CIBIR
+	KernelSends bool
+	Reserved    [6]byte
+	Lease       uint64
 }
 
 // Tx is MqxTx, MsQuic's CXPLAT_SEND_DATA.

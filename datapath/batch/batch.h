@@ -141,8 +141,9 @@ typedef struct MqxEndpoint {
     uint32_t Queued;  /* atomic: sends in the queue */
     uint32_t Watched; /* registered with the event queue, under Lock */
 
-    MqxCibir Cibir; /* of a listener that shares its port: what it receives */
-    uint8_t Reserved[7];
+    MqxCibir Cibir;      /* of a listener that shares its port: what it receives */
+    uint8_t KernelSends; /* of a queue: kernel sockets send what could leave by it */
+    uint8_t Reserved[6];
     uint64_t Lease; /* Go's: the claim on a port, of a listener in its last endpoint; 0: none */
 } MqxEndpoint;
 
@@ -163,7 +164,7 @@ typedef struct CXPLAT_SEND_DATA {
     int32_t Status;   /* of a finished queued send: 0 or errno */
     uint8_t Tos;
     uint8_t Full; /* no further buffer fits */
-    uint8_t Raw;  /* goes out by AF_XDP */
+    uint8_t Raw;  /* its route leads by AF_XDP, and Slot is the queue */
     uint8_t Reserved;
 
     QUIC_ADDR Remote;

@@ -15,10 +15,11 @@ import (
 // Engine serves the queues of one datapath. Its methods may be called on any
 // thread of the network namespace in which it was opened.
 type Engine struct {
-	net     *network
-	table   *route.Table
-	demux   demux
-	answers *answers
+	net      *network
+	table    *route.Table
+	demux    demux
+	answers  *answers
+	transmit Transmit
 
 	mu        sync.Mutex // of what follows
 	tickets   uint64
@@ -31,6 +32,9 @@ type Engine struct {
 func Open() (*Engine, error) {
 	e := &Engine{answers: newAnswers(), receivers: map[uint64]*receiver{}}
 	var err error
+	if e.transmit, err = transmitFromEnv(); err != nil {
+		return nil, err
+	}
 	if e.net, err = openNetwork(e); err != nil {
 		return nil, err
 	}

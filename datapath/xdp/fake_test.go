@@ -24,6 +24,8 @@ type wire struct {
 
 func (w *wire) FD() int { return -1 }
 
+func (w *wire) ZeroCopy() (bool, error) { return false, nil }
+
 func (w *wire) Peek(limit int) int {
 	w.turn = min(limit, len(w.arriving), pool.MaxTurn)
 	return w.turn
@@ -75,7 +77,7 @@ func newRig(t testing.TB) *rig {
 	w := &wire{room: 1024}
 	p := blocktest.NewPool(t, 8)
 	return &rig{
-		t: t, wire: w, queue: &Queue{engine: &Engine{}, seat: w, checksum: frame.Full},
+		t: t, wire: w, queue: &Queue{engine: &Engine{net: &network{}}, seat: w, checksum: frame.Full},
 		ep:   &batch.Endpoint{Kind: batch.KindQueue, Partition: 3, Queue: unsafe.Pointer(new(int))},
 		pool: p, turn: p.NewTurn(), names: make([]byte, 1000),
 	}

@@ -24,6 +24,7 @@ type network struct {
 	programs   []*program // one for each of the interfaces
 	queues     []*Queue
 	rules      int
+	own        ownAddresses
 	next       atomic.Uint32
 }
 
@@ -103,6 +104,7 @@ func (n *network) refresh() {
 			list = append(list, p.Addr())
 		}
 	}
+	n.own.set(list)
 	for _, p := range n.programs {
 		_ = p.SetAddresses(list)
 	}

@@ -14,11 +14,12 @@ import (
 
 // Queue is the engine's seat at one receive queue of an interface.
 type Queue struct {
-	engine   *Engine
-	ifindex  int
-	seat     seat
-	checksum frame.Checksum
-	name     unsafe.Pointer // the value of CXPLAT_ROUTE.Queue
+	engine      *Engine
+	ifindex     int
+	seat        seat
+	checksum    frame.Checksum
+	kernelSends bool           // see Transmit
+	name        unsafe.Pointer // the value of CXPLAT_ROUTE.Queue
 
 	sending  sync.Mutex
 	outgoing [batch.TxSegments]pool.Outgoing
@@ -27,6 +28,7 @@ type Queue struct {
 // seat is a [pool.Queue], or what tests have in its place.
 type seat interface {
 	FD() int
+	ZeroCopy() (bool, error)
 	Peek(limit int) int
 	Packet(i int) []byte
 	Release()
@@ -39,5 +41,11 @@ type seat interface {
 func (q *Queue) watch(ep *batch.Endpoint) error {
 	ep.FD = int32(q.seat.FD())
 	q.name = ep.Queue
+	zeroCopy, err := q.seat.ZeroCopy()
+	if err != nil {
+		return err
+	}
+	q.kernelSends = q.engine.transmit.byKernel(zeroCopy)
+	ep.KernelSends = q.kernelSends
 	return ossock.Watch(ep)
 }

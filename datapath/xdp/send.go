@@ -7,13 +7,27 @@ import (
 
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
 	"github.com/msquicxdp/msquicxdp/datapath/frame"
+	"github.com/msquicxdp/msquicxdp/datapath/ossock"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
-// Send puts the datagrams of tx on the wire, all or none. ENOBUFS says that the
-// ring has no room: the caller has the kernel's socket.
-func (q *Queue) Send(tx *batch.Tx) unix.Errno {
+// Send sends the datagrams of tx, by the queue or by a kernel socket of the same
+// port, which also has those that the queue does not take. It returns what
+// [ossock.Send] does.
+func (q *Queue) Send(kernel *batch.Endpoint, tx *batch.Tx) int32 {
+	// The kernel would loop back what is for an address of this host.
+	if !q.kernelSends || q.engine.net.own.has(ipOf(&tx.Remote)) {
+		if q.transmit(tx) == 0 {
+			return 0
+		}
+	}
+	return ossock.Send(kernel, tx)
+}
+
+// transmit puts the datagrams of tx on the wire, all or none. ENOBUFS says that the
+// ring has no room.
+func (q *Queue) transmit(tx *batch.Tx) unix.Errno {
 	flow := frame.Flow{
 		SourceMAC: frame.MAC(tx.LocalMAC), DestinationMAC: frame.MAC(tx.NextHopMAC),
 		Source: ipOf(&tx.Local), Destination: ipOf(&tx.Remote),

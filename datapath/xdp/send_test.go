@@ -4,7 +4,9 @@ package xdp
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +32,7 @@ func outgoing(payloads ...string) *batch.Tx {
 func TestSendMakesAFrameOfEachDatagram(t *testing.T) {
 	r := newRig(t)
 	want := []string{"one", "and another", "x"}
-	if errno := r.queue.Send(outgoing(want...)); errno != 0 {
+	if errno := r.queue.transmit(outgoing(want...)); errno != 0 {
 		t.Fatal(errno)
 	}
 	var got []string
@@ -50,11 +52,11 @@ func TestSendMakesAFrameOfEachDatagram(t *testing.T) {
 	}
 }
 
-// All or none: the caller sends the rest by the kernel's socket.
+// All or none: a kernel socket has what finds no room.
 func TestSendWithoutRoom(t *testing.T) {
 	r := newRig(t)
 	r.wire.room = 2
-	if errno := r.queue.Send(outgoing("a", "b", "c")); errno != unix.ENOBUFS || len(r.wire.sent) != 0 {
+	if errno := r.queue.transmit(outgoing("a", "b", "c")); errno != unix.ENOBUFS || len(r.wire.sent) != 0 {
 		t.Errorf("%v, %d frames sent", errno, len(r.wire.sent))
 	}
 }
@@ -63,7 +65,81 @@ func TestSendOfMixedFamiliesIsRefused(t *testing.T) {
 	r := newRig(t)
 	tx := outgoing("a")
 	tx.Remote = batch.AddrFrom(netip.MustParseAddrPort("[fd00::1]:5000"))
-	if errno := r.queue.Send(tx); errno != unix.EAFNOSUPPORT || len(r.wire.sent) != 0 {
+	if errno := r.queue.transmit(tx); errno != unix.EAFNOSUPPORT || len(r.wire.sent) != 0 {
 		t.Errorf("%v, %d frames sent", errno, len(r.wire.sent))
+	}
+}
+
+// kernelSocket opens a UDP socket as a datapath has it, and one that hears it.
+func kernelSocket(t *testing.T) (ep *batch.Endpoint, hears *net.UDPConn) {
+	t.Helper()
+	sends, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(sends) })
+	hears, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hears.Close() })
+	return &batch.Endpoint{Kind: batch.KindUDP, FD: int32(sends), IsV4: true}, hears
+}
+
+func TestWhoSends(t *testing.T) {
+	cases := []struct {
+		name            string
+		kernelSends     bool
+		own             bool // the peer is this host
+		room            int
+		frames, kernels int
+	}{
+		{"AF_XDP", false, false, 8, 2, 0},
+		{"AF_XDP, this host", false, true, 8, 2, 0},
+		{"AF_XDP without room", false, false, 1, 0, 2},
+		{"kernel", true, false, 8, 0, 2},
+		{"kernel, this host", true, true, 8, 2, 0},
+		{"kernel, this host, without room", true, true, 0, 0, 2},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			kernel, hears := kernelSocket(t)
+			to := hears.LocalAddr().(*net.UDPAddr).AddrPort()
+			tx := outgoing("one", "two")
+			tx.Remote, tx.Local = batch.AddrFrom(to), batch.AddrFrom(netip.MustParseAddrPort("127.0.0.1:0"))
+			r.wire.room, r.queue.kernelSends = c.room, c.kernelSends
+			if c.own {
+				r.queue.engine.net.own.set([]netip.Addr{to.Addr()})
+			}
+			if status := r.queue.Send(kernel, tx); status != 0 {
+				t.Fatalf("status %d", status)
+			}
+			if len(r.wire.sent) != c.frames {
+				t.Errorf("%d frames, want %d", len(r.wire.sent), c.frames)
+			}
+			b := make([]byte, 100)
+			for range c.kernels {
+				if _, err := hears.Read(b); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestTransmitFromEnv(t *testing.T) {
+	for text, want := range map[string]Transmit{"": TransmitAuto, "auto": TransmitAuto, "kernel": TransmitKernel, "xdp": TransmitXDP} {
+		t.Setenv(TransmitEnv, text)
+		if got, err := transmitFromEnv(); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	t.Setenv(TransmitEnv, "Kernel")
+	if _, err := transmitFromEnv(); err == nil || !strings.Contains(err.Error(), "auto, kernel or xdp") {
+		t.Errorf("a wrong value: %v", err)
+	}
+	if !TransmitAuto.byKernel(false) || TransmitAuto.byKernel(true) || !TransmitKernel.byKernel(true) || TransmitXDP.byKernel(false) {
+		t.Error("who sends where the kernel copies, or does not")
 	}
 }

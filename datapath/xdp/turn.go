@@ -3,6 +3,7 @@
 package xdp
 
 import (
+	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -120,6 +121,10 @@ func (a *arrivals) append(delivery int, p *frame.Packet, payload []byte) {
 	r.Queue = a.ep.Queue
 	setAddr(&r.Remote, &p.Source, p.SourcePort)
 	setAddr(&r.Local, &p.Destination, p.DestinationPort)
+	r.Local.Scope = uint32(a.q.ifindex) // where it came, as kernel sockets have it
+	if netip.AddrFrom16(p.Source).IsLinkLocalUnicast() {
+		r.Remote.Scope = uint32(a.q.ifindex)
+	}
 	r.LocalMAC, r.NextHopMAC = p.DestinationMAC, p.SourceMAC
 	r.Type = batch.DatapathRaw
 	r.State = batch.RouteResolved
