@@ -22,7 +22,7 @@ const (
 )
 
 const (
-	version  = 1   // of the files and of the wire
+	version  = 2   // of the files and of the wire
 	versions = 256 // that there can be
 )
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
@@ -129,8 +130,9 @@ func (q *Queue) adopt(a answer) (err error) {
 	if err := a.Shape.check(); err != nil {
 		return err
 	}
-	if a.Count == 0 || len(a.fds) != 2+int(a.Count) {
-		return fmt.Errorf("%d descriptors for %d sockets", len(a.fds), a.Count)
+	sockets, err := a.sockets(a.fds, 2)
+	if err != nil {
+		return err
 	}
 	q.shape = a.Shape
 	kept = 1
@@ -143,11 +145,11 @@ func (q *Queue) adopt(a answer) (err error) {
 		return err
 	}
 	q.control = newControl(m, &q.shape)
-	if err = q.open(func(_ *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return xsk.Join(a.fds[2], c) }); err != nil {
+	if err = q.open(func(_ *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return xsk.Join(sockets[0].fd, c) }); err != nil {
 		return err
 	}
 	kept = len(a.fds)
-	return q.learnAll(a.Seats[:a.Count], a.fds[2:])
+	return q.learnAll(sockets)
 }
 
 // complete asks again until the sockets of all members are known: who handed the pool
@@ -161,20 +163,23 @@ func (q *Queue) complete() error {
 		if err != nil {
 			return false, unlessNobody(err)
 		}
-		if len(a.fds) != 2+int(a.Count) || a.Shape != q.shape {
+		sockets, err := a.sockets(a.fds, 2)
+		if err != nil || a.Shape != q.shape {
 			closeAll(a.fds)
 			return false, errors.New("two members describe it in two ways")
 		}
 		closeAll(a.fds[:2])
-		return false, q.learnAll(a.Seats[:a.Count], a.fds[2:])
+		return false, q.learnAll(sockets)
 	})
 }
 
 // learnAll takes up the sockets of members, whose descriptors belong to it.
-func (q *Queue) learnAll(seats []seatOf, fds []int) error {
-	for i, of := range seats {
-		if err := q.learn(of, fds[i]); err != nil {
-			closeAll(fds[i+1:])
+func (q *Queue) learnAll(sockets []socketOf) error {
+	for i, of := range sockets {
+		if err := q.learn(of); err != nil {
+			for _, rest := range sockets[i+1:] {
+				rest.close()
+			}
 			return err
 		}
 	}
@@ -287,9 +292,14 @@ func (q *Queue) appear() error {
 		return err
 	}
 	m := message{Kind: serve, Topic: q.topic, Count: 1, Seats: [MaxMembers]seatOf{{q.number, q.tenure}}}
+	fds := []int{q.socket.FD()}
+	if scattered, own := q.scattered(); scattered {
+		m.Maps = 1
+		fds = append(fds, own...)
+	}
 	for _, p := range peers {
 		// One that has just gone need not know.
-		if err := p.tell(m, []int{q.socket.FD()}); errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := p.tell(m, fds); errors.Is(err, os.ErrDeadlineExceeded) {
 			return &SilentError{What: q.topic.String(), Peers: []Peer{p.Peer}}
 		}
 	}
@@ -298,7 +308,23 @@ func (q *Queue) appear() error {
 	if err := q.program.DeleteSocket(slot, q.topic.Queue); err != nil {
 		return err
 	}
+	q.awaitEntry()
 	return q.program.PutSocket(slot, q.topic.Queue, q.socket.FD())
+}
+
+// awaitEntry waits until no other member has its socket in this member's map: a dead one's
+// might be taken out by somebody, and ours instead of it. When the patience is at an end it is a
+// live one's, and the program will say that the entry is taken.
+func (q *Queue) awaitEntry() {
+	p, ok := q.program.Program.(Scattered)
+	if !ok {
+		return
+	}
+	isTaken := func(s *sibling) bool { return q.tenureOf(s.seat) == s.tenure && p.IsOwn(s.in) }
+	_ = until(queuePatience, "", func() (bool, error) {
+		q.member.cleanUp(q, time.Now())
+		return !slices.ContainsFunc(q.siblings(), isTaken), nil
+	})
 }
 
 // reachable returns the members that are in the pool, to all of which we must be

@@ -34,5 +34,22 @@ type Program interface {
 	Close() error
 }
 
+// Scattered is a Program in which every member has sockets in a map of its own: in map mode.
+// Others need a copy of the map to take a dead member's socket out, and get it with the
+// socket. A map has one entry for each queue, so members of a pool have different maps.
+type Scattered interface {
+	Program
+
+	// Own returns the descriptor of this member's map, which stays the program's.
+	Own() int
+
+	// IsOwn reports whether a descriptor is of this member's map too.
+	IsOwn(fd int) bool
+
+	// DeleteOther takes the socket for a queue out of the map behind a descriptor. It is no
+	// error when there is none.
+	DeleteOther(fd int, queue uint32) error
+}
+
 // MaxProgramFDs is how many descriptors a program can have.
 const MaxProgramFDs = 32

@@ -269,15 +269,15 @@ func (m *Member) admit(in *message, fds []int) error {
 	m.mu.Lock()
 	q := m.queues[in.Topic]
 	m.mu.Unlock()
-	if len(fds) != 1 || in.Count != 1 {
-		closeAll(fds)
-		return fmt.Errorf("%d descriptors of %d sockets, where one is due", len(fds), in.Count)
+	sockets, err := in.sockets(fds, 0)
+	if err == nil && len(sockets) != 1 {
+		err = fmt.Errorf("%d sockets, where one is due", len(sockets))
 	}
-	if q == nil { // we have left meanwhile
+	if err != nil || q == nil { // we may have left meanwhile
 		closeAll(fds)
-		return nil
+		return err
 	}
-	err := q.learn(in.Seats[0], fds[0])
+	err = q.learn(sockets[0])
 	m.wake() // it may be gone already
 	return err
 }

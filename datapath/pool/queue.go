@@ -54,24 +54,43 @@ func (q *Queue) Program() Program { return q.program.Program }
 func (q *Queue) Statistics() (xsk.Statistics, error) { return q.socket.Statistics() }
 
 // describe fills in what another member needs to join, and returns the descriptors in
-// the order of message: UMEM, control block, and the sockets of Seats, our own first.
+// the order of message: UMEM, control block, the sockets of Seats, our own first, and
+// their maps.
 func (q *Queue) describe(out *message) []int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	fds := []int{q.umem.fd, q.control.fd, q.socket.FD()}
 	seats := []seatOf{{q.number, q.tenure}}
+	scattered, maps := q.scattered()
 	for _, s := range q.others[:min(len(q.others), MaxMembers-1)] {
 		fds = append(fds, s.fd)
 		seats = append(seats, seatOf{s.seat, s.tenure})
+		maps = append(maps, s.in)
+	}
+	if scattered {
+		out.Maps = 1
+		fds = append(fds, maps...)
 	}
 	out.Shape = q.shape
 	out.Count = uint32(copy(out.Seats[:], seats))
 	return fds
 }
 
-// learn takes up the socket of another member, whose descriptor belongs to it.
-func (q *Queue) learn(of seatOf, fd int) error {
-	s, err := newSibling(of, fd, q.shape.Ring)
+// scattered reports whether members have maps of their own, and returns this member's.
+func (q *Queue) scattered() (yes bool, own []int) {
+	if p, ok := q.program.Program.(Scattered); ok {
+		return true, []int{p.Own()}
+	}
+	return false, nil
+}
+
+// learn takes up the socket of another member, whose descriptors belong to it.
+func (q *Queue) learn(of socketOf) error {
+	if scattered, _ := q.scattered(); scattered != (of.in >= 0) {
+		of.close()
+		return errors.New("pool: a member is in map mode, and another is not")
+	}
+	s, err := newSibling(of, q.shape.Ring)
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,7 @@ import (
 func (q *Queue) recover(dead []*sibling, since time.Time) {
 	refused := make([]error, len(dead))
 	for i, s := range dead {
-		slot, _ := s.tenure.slot()
-		refused[i] = q.program.DeleteSocket(slot, q.topic.Queue)
+		refused[i] = q.takeOut(s)
 	}
 	grace()
 	for i, s := range dead {
@@ -32,6 +31,15 @@ func (q *Queue) recover(dead []*sibling, since time.Time) {
 		e.Duration = time.Since(since)
 		q.member.events.add(e)
 	}
+}
+
+// takeOut ends that the kernel gives packets to a dead member.
+func (q *Queue) takeOut(dead *sibling) error {
+	if p, ok := q.program.Program.(Scattered); ok {
+		return p.DeleteOther(dead.in, q.topic.Queue)
+	}
+	slot, _ := dead.tenure.slot()
+	return q.program.DeleteSocket(slot, q.topic.Queue)
 }
 
 // finish goes on with the receive turns of a dead member whose RX ring is at rest:

@@ -102,18 +102,19 @@ func (t *trail) close() error {
 // sibling is the socket of another member of the pool.
 type sibling struct {
 	fd     int
+	in     int // the map in which it is, of a Scattered program; else -1
 	seat   uint32
 	tenure tenure
 	ring   *xsk.View // its RX ring
 	trail  *trail    // of its RX ring
 }
 
-// newSibling looks at a socket whose RX ring has size entries. The descriptor belongs to it.
-func newSibling(of seatOf, fd int, size uint32) (*sibling, error) {
-	s := &sibling{fd: fd, seat: of.Seat, tenure: of.Tenure}
+// newSibling looks at a socket whose RX ring has size entries. The descriptors belong to it.
+func newSibling(of socketOf, size uint32) (*sibling, error) {
+	s := &sibling{fd: of.fd, in: of.in, seat: of.Seat, tenure: of.Tenure}
 	var err error
-	if s.ring, err = xsk.ViewRX(fd, size); err == nil {
-		s.trail, err = trailOfRX(fd)
+	if s.ring, err = xsk.ViewRX(s.fd, size); err == nil {
+		s.trail, err = trailOfRX(s.fd)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
@@ -125,6 +126,9 @@ func (s *sibling) close() error {
 	err := s.trail.close()
 	if s.ring != nil {
 		err = errors.Join(err, s.ring.Close())
+	}
+	if s.in >= 0 {
+		err = errors.Join(err, kerr.New("close", "map of another member", unix.Close(s.in), ""))
 	}
 	return errors.Join(err, kerr.New("close", "AF_XDP socket of another member", unix.Close(s.fd), ""))
 }

@@ -24,7 +24,7 @@ const (
 	who                   // question: do you have this? ID, Topic
 	hand                  // question: hand it over. ID, Topic
 	reply                 // answer to either: ID, Found; to hand with descriptors
-	serve                 // I am in this pool: Topic, Seats[0]; with my socket
+	serve                 // I am in this pool: Topic, Seats[0]; with my socket, and map
 	ended                 // somebody is no more in this pool: Topic
 	bye                   // last of who closes
 )
@@ -54,6 +54,7 @@ type message struct {
 	Found   uint32   // 1: yes
 	Shape   geometry // of a pool
 	Count   uint32   // of Seats
+	Maps    uint32   // 1: map mode; as many maps come behind the sockets
 	Seats   [MaxMembers]seatOf
 }
 
@@ -63,8 +64,39 @@ type seatOf struct {
 	Tenure tenure
 }
 
-// maxFDs is the most descriptors of a message: UMEM, control block, sockets.
-const maxFDs = 2 + MaxMembers
+// maxFDs is the most descriptors of a message: UMEM, control block, sockets, maps.
+const maxFDs = 2 + 2*MaxMembers
+
+// sockets returns those descriptors of a message that are of Seats, each with its map,
+// -1 where there is none. It refuses another number of descriptors behind the first ones.
+func (m *message) sockets(fds []int, first int) (list []socketOf, err error) {
+	n := int(m.Count)
+	if n == 0 || len(fds) != first+n+n*int(m.Maps) {
+		return nil, fmt.Errorf("%d descriptors for %d sockets", len(fds), n)
+	}
+	for i, of := range m.Seats[:n] {
+		s := socketOf{of, fds[first+i], -1}
+		if m.Maps == 1 {
+			s.in = fds[first+n+i]
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// socketOf is a socket that another member has handed over.
+type socketOf struct {
+	seatOf
+	fd int
+	in int // the map in which it is, of a Scattered program; else -1
+}
+
+func (s socketOf) close() {
+	closeAll([]int{s.fd})
+	if s.in >= 0 {
+		closeAll([]int{s.in})
+	}
+}
 
 var messageSize = binary.Size(message{})
 
@@ -95,7 +127,7 @@ func decode(b []byte) (*message, error) {
 
 // check refuses numbers that lead nowhere.
 func (m *message) check() error {
-	if m.Kind < hello || m.Kind > bye || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers {
+	if m.Kind < hello || m.Kind > bye || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers || m.Maps > 1 {
 		return fmt.Errorf("a message that nobody sends: kind %d, slot %d, %+v, found %d, count %d", m.Kind, m.Slot, m.Topic, m.Found, m.Count)
 	}
 	return nil

@@ -15,11 +15,11 @@ import (
 // receiver is a socket that datagrams are for.
 type receiver struct {
 	queue unsafe.Pointer // the value of CXPLAT_ROUTE.Queue of its first endpoint
+	local frame.IP       // or a wildcard, unless it is connected
 	port  uint16
 
 	// Of a connected socket:
 	connected  bool
-	local      frame.IP
 	remote     frame.IP
 	remotePort uint16
 
@@ -30,14 +30,41 @@ type receiver struct {
 
 // takes reports whether a datagram to the receiver's port is for it.
 func (r *receiver) takes(p *frame.Packet, payload []byte) bool {
+	if !r.hears(&p.Destination) {
+		return false
+	}
 	if r.connected {
-		return p.Source == r.remote && p.SourcePort == r.remotePort && p.Destination == r.local
+		return p.Source == r.remote && p.SourcePort == r.remotePort
 	}
 	if r.id.Len() == 0 {
 		return true
 	}
 	id, verdict := r.encoding.Find(payload)
 	return verdict == cibir.Found && id == r.id
+}
+
+// Wildcards: of both families, and of IPv4.
+var (
+	anyIP  frame.IP
+	anyIP4 = frame.From4([4]byte{})
+)
+
+// hears reports whether an address is the receiver's.
+func (r *receiver) hears(ip *frame.IP) bool {
+	return r.local == *ip || r.local == anyIP || r.local == anyIP4 && ip.Is4()
+}
+
+// crosses reports whether both receivers would take one datagram, and neither rather
+// than the other.
+func (r *receiver) crosses(o *receiver) bool {
+	switch {
+	case r.connected != o.connected || !r.hears(&o.local) && !o.hears(&r.local):
+		return false
+	case r.connected:
+		return r.remote == o.remote && r.remotePort == o.remotePort
+	}
+	shared := r.id.Len() != 0 && o.id.Len() != 0 && r.encoding == o.encoding
+	return !shared || r.id == o.id
 }
 
 // demux finds receivers by port. Workers read it without a lock; a change puts
@@ -66,6 +93,9 @@ func (d *demux) find(p *frame.Packet, payload []byte) (found *receiver) {
 	}
 	return found
 }
+
+// crosses reports whether a receiver that is there crosses r.
+func (d *demux) crosses(r *receiver) bool { return slices.ContainsFunc(d.at(r.port), r.crosses) }
 
 func (d *demux) add(r *receiver) {
 	d.mu.Lock()

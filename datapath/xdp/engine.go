@@ -7,9 +7,12 @@ import (
 	"net/netip"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/cibir"
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
 	"github.com/msquicxdp/msquicxdp/datapath/route"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
 // Engine serves the queues of one datapath. Its methods may be called on any
@@ -20,6 +23,7 @@ type Engine struct {
 	demux    demux
 	answers  *answers
 	transmit Transmit
+	mapped   bool // in map mode: nobody else looks after ports
 
 	mu        sync.Mutex // of what follows
 	tickets   uint64
@@ -59,10 +63,10 @@ func (e *Engine) Close() {
 // Add lets the engine receive for a socket that is open. The ticket ends it.
 func (e *Engine) Add(req *batch.Open) (ticket uint64, err error) {
 	ep := req.Endpoints()[0]
-	r := &receiver{queue: ep.Queue, port: ep.Local.PortNumber()}
+	r := &receiver{queue: ep.Queue, local: ipOf(&ep.Local), port: ep.Local.PortNumber()}
 	if req.HasRemote {
 		r.connected = true
-		r.local, r.remote, r.remotePort = ipOf(&ep.Local), ipOf(&req.Remote), req.Remote.PortNumber()
+		r.remote, r.remotePort = ipOf(&req.Remote), req.Remote.PortNumber()
 	}
 	if c := &ep.CIBIR; c.Length != 0 {
 		r.id, err = cibir.NewID(c.ID[:c.Length])
@@ -73,6 +77,9 @@ func (e *Engine) Add(req *batch.Open) (ticket uint64, err error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.mapped && e.demux.crosses(r) {
+		return 0, kerr.New("socket", "UDP "+ep.Local.AddrPort().String()+", map mode", unix.EADDRINUSE, "another socket of this datapath receives what is for it")
+	}
 	e.demux.add(r) // before the first datagram can come
 	if err := e.net.direct(r); err != nil {
 		e.demux.remove(r)

@@ -3,6 +3,10 @@
 package xdp
 
 import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/datapath/classifier"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
 )
@@ -36,6 +40,10 @@ func (kernel) Attach(ifindex int) (pool.Program, error) {
 
 // Adopt implements [pool.Kernel].
 func (kernel) Adopt(ifindex int, fds []int) (pool.Program, error) {
+	if len(fds) != len(classifier.FDs{}) {
+		closeAll(fds)
+		return nil, errMapped
+	}
 	c, err := classifier.Adopt(classifier.FDs(fds))
 	if err != nil {
 		return nil, err
@@ -52,4 +60,13 @@ func (kernel) Adopt(ifindex int, fds []int) (pool.Program, error) {
 func (p *program) FDs() []int {
 	fds := p.Classifier.FDs()
 	return fds[:]
+}
+
+// errMapped says that an interface belongs to applications.
+var errMapped = errors.New("other datapaths use it in map mode, with an XDP program of their application's; an interface is in map mode for all, or for none")
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
 }

@@ -21,7 +21,7 @@ type network struct {
 	state      *rundir.Dir
 	member     *pool.Member
 	interfaces []int
-	programs   []*program // one for each of the interfaces
+	programs   []*program // one for each of the interfaces; none in map mode
 	queues     []*Queue
 	rules      int
 	own        ownAddresses
@@ -31,13 +31,8 @@ type network struct {
 // openNetwork joins every queue of every interface that is worth it. An interface
 // that cannot be served is passed over.
 func openNetwork(e *Engine) (*network, error) {
-	state, err := rundir.Open("")
+	n, err := enterNetwork(kernel{})
 	if err != nil {
-		return nil, err
-	}
-	n := &network{state: state}
-	if n.member, err = pool.Open(state, kernel{}); err != nil {
-		state.Close()
 		return nil, err
 	}
 	all, err := net.Interfaces()
@@ -57,6 +52,20 @@ func openNetwork(e *Engine) (*network, error) {
 	if len(n.queues) == 0 {
 		n.close()
 		return nil, errors.Join(failures...)
+	}
+	return n, nil
+}
+
+// enterNetwork makes a member of the pools, who is in none yet.
+func enterNetwork(k pool.Kernel) (*network, error) {
+	state, err := rundir.Open("")
+	if err != nil {
+		return nil, err
+	}
+	n := &network{state: state}
+	if n.member, err = pool.Open(state, k); err != nil {
+		state.Close()
+		return nil, err
 	}
 	return n, nil
 }
@@ -83,11 +92,16 @@ func (n *network) serve(e *Engine, i *net.Interface) error {
 		n.queues = append(n.queues, &Queue{engine: e, ifindex: i.Index, seat: s, checksum: frame.Partial})
 	}
 	n.interfaces = append(n.interfaces, i.Index)
-	n.programs = append(n.programs, seats[0].Program().(*program))
+	if p, ok := seats[0].Program().(*program); ok {
+		n.programs = append(n.programs, p)
+	}
 	return nil
 }
 
 func (n *network) close() {
+	if n.member == nil {
+		return // in map mode, without an interface
+	}
 	_ = n.member.Close()
 	n.state.Close()
 }
