@@ -7,7 +7,7 @@
 #include "copy.h"
 #include "internal.h"
 
-static void unmap(QUIC_ADDR *address)
+void mqx_unmap(QUIC_ADDR *address)
 {
     if (address->Ip.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&address->Ipv6.sin6_addr)) {
         return;
@@ -32,7 +32,7 @@ static int lookup(const char *host, int family, int flags, QUIC_ADDR *address)
         list->ai_addrlen < sizeof(*address) ? list->ai_addrlen : sizeof(*address));
     freeaddrinfo(list);
     if (family == AF_UNSPEC) {
-        unmap(address);
+        mqx_unmap(address);
     }
     return 0;
 }

@@ -15,28 +15,23 @@ static QUIC_STATUS check_arguments(
     const CXPLAT_DATAPATH_INIT_CONFIG *config)
 {
     const char *wrong = NULL;
+    bool map_mode = config != NULL && config->XdpMapConfigCount > 0;
     if (udp != NULL && (udp->Receive == NULL || udp->Unreachable == NULL)) {
         wrong = "UDP callbacks need Receive and Unreachable";
     } else if (
-        tcp != NULL && (tcp->Accept == NULL || tcp->Connect == NULL || tcp->Receive == NULL ||
-                        tcp->SendComplete == NULL)) {
+        !map_mode && tcp != NULL &&
+        (tcp->Accept == NULL || tcp->Connect == NULL || tcp->Receive == NULL ||
+         tcp->SendComplete == NULL)) {
         wrong = "TCP callbacks need Accept, Connect, Receive and SendComplete";
     } else if (pool == NULL) {
         wrong = "a worker pool is needed";
     } else if (context_length > MAX_CLIENT_CONTEXT) {
         wrong = "the client's receive context is longer than 4096 bytes";
-    } else if (
-        config != NULL && config->XdpMapConfigCount > 0 &&
-        (udp == NULL || config->XdpMapConfigs == NULL)) {
+    } else if (map_mode && (udp == NULL || config->XdpMapConfigs == NULL)) {
         wrong = "map mode needs UDP callbacks and map configurations";
     }
     if (wrong != NULL) {
         return mqx_fail(QUIC_STATUS_INVALID_PARAMETER, "CxPlatDataPathInitialize: %s", wrong);
-    }
-    if (config != NULL && config->XdpMapConfigCount > 0) {
-        return mqx_fail(
-            QUIC_STATUS_NOT_SUPPORTED, "CxPlatDataPathInitialize: map mode needs AF_XDP, which "
-                                       "this version does not have yet");
     }
     return QUIC_STATUS_SUCCESS;
 }
@@ -86,6 +81,34 @@ static CXPLAT_DATAPATH *alloc_datapath(CXPLAT_WORKER_POOL *pool, uint32_t contex
     return datapath;
 }
 
+static void set_callbacks(
+    CXPLAT_DATAPATH *datapath,
+    const CXPLAT_UDP_DATAPATH_CALLBACKS *udp,
+    const CXPLAT_TCP_DATAPATH_CALLBACKS *tcp)
+{
+    if (udp != NULL) {
+        datapath->Udp = *udp;
+        datapath->HasUdp = true;
+    }
+    if (tcp != NULL) {
+        datapath->Tcp = *tcp;
+        datapath->HasTcp = true;
+    }
+}
+
+/* Finds out what can be had. In map mode that is AF_XDP alone: without it there is no datapath. */
+static QUIC_STATUS find_means(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CONFIG *config)
+{
+    mqxGoReserve(datapath->Count);
+    datapath->MapMode = config != NULL && config->XdpMapConfigCount > 0;
+    if (datapath->MapMode) {
+        return mqx_raw_map(datapath, config);
+    }
+    datapath->Features = mqxGoFeatures();
+    datapath->RawAvailable = mqxGoRawAvailable() != 0;
+    return QUIC_STATUS_SUCCESS;
+}
+
 QUIC_STATUS mqx_CxPlatDataPathInitialize(
     uint32_t context_length,
     const CXPLAT_UDP_DATAPATH_CALLBACKS *udp,
@@ -117,17 +140,12 @@ QUIC_STATUS mqx_CxPlatDataPathInitialize(
             QUIC_STATUS_INVALID_STATE,
             "CxPlatDataPathInitialize: the worker pool is being deleted");
     }
-    if (udp != NULL) {
-        datapath->Udp = *udp;
-        datapath->HasUdp = true;
+    set_callbacks(datapath, udp, tcp);
+    status = find_means(datapath, config);
+    if (QUIC_FAILED(status)) {
+        mqx_datapath_release(datapath);
+        return status;
     }
-    if (tcp != NULL) {
-        datapath->Tcp = *tcp;
-        datapath->HasTcp = true;
-    }
-    mqxGoReserve(datapath->Count);
-    datapath->Features = mqxGoFeatures();
-    datapath->RawAvailable = mqxGoRawAvailable() != 0;
     mqx_log(
         MSQUICXDP_LEVEL_INFO, "datapath with %u partitions, features 0x%x", datapath->Count,
         datapath->Features);
@@ -174,7 +192,8 @@ CXPLAT_DATAPATH_FEATURES mqx_CxPlatDataPathGetSupportedFeatures(
     }
     uint32_t features = datapath->Features;
     if ((flags & CXPLAT_SOCKET_FLAG_XDP) != 0 && datapath->RawAvailable) {
-        features |= CXPLAT_DATAPATH_FEATURE_RAW;
+        features |= CXPLAT_DATAPATH_FEATURE_RAW | CXPLAT_DATAPATH_FEATURE_TTL |
+                    CXPLAT_DATAPATH_FEATURE_SEND_DSCP | CXPLAT_DATAPATH_FEATURE_RECV_DSCP;
     }
     return (CXPLAT_DATAPATH_FEATURES)features;
 }

@@ -154,6 +154,7 @@ struct CXPLAT_DATAPATH {
     uint16_t Count;
     bool HasUdp;
     bool HasTcp;
+    bool MapMode;            /* no kernel sockets: Raw is all there is, from the start */
     bool RawAvailable;       /* as far as a cheap look tells */
     pthread_mutex_t RawLock; /* while Raw is brought up, and over the next two */
     uint64_t RawRetryAt;     /* milliseconds */
@@ -174,13 +175,18 @@ struct CXPLAT_SOCKET {
     uint8_t Kind;
     bool Pcp;
     bool HasRemote;
-    uint64_t RawTicket; /* AF_XDP receives for it too; 0: it does not */
+    uint64_t RawTicket; /* AF_XDP receives for it, in map mode alone, else too; 0: it does not */
     MqxEndpoint *Endpoint[];
 };
 
 CXPLAT_SOCKET *mqx_socket_alloc(
     CXPLAT_DATAPATH *datapath, uint8_t kind, uint16_t count, uint16_t first);
 void mqx_socket_close(CXPLAT_SOCKET *socket);
+
+/* ---- address.c ---- */
+
+/* Makes an IPv4-mapped address the IPv4 one that it stands for. */
+void mqx_unmap(QUIC_ADDR *address);
 
 /* ---- event.c, recv.c, send.c ---- */
 
@@ -200,10 +206,16 @@ void mqx_tx_free_list(MqxTx *list);
 
 /* The AF_XDP side of a datapath, brought up if need be. NULL, and why, where it cannot be had. */
 MqxRaw *mqx_raw(CXPLAT_DATAPATH *datapath, char *reason);
+
+/* Brings it up in map mode, or says why it cannot be had. */
+QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CONFIG *config);
 void mqx_raw_close(CXPLAT_DATAPATH *datapath);
 
 /* The receive queue that a CXPLAT_ROUTE.Queue names, if it is one of the datapath's. Any value is safe. */
 MqxSlot *mqx_raw_slot(CXPLAT_DATAPATH *datapath, const CXPLAT_QUEUE *queue);
+
+/* Any of its receive queues; NULL when it has none. */
+MqxSlot *mqx_raw_any_slot(CXPLAT_DATAPATH *datapath);
 
 /* True when what the socket sends on the route should leave by AF_XDP. */
 bool mqx_raw_prefers(const CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route);

@@ -2,7 +2,8 @@
 /*
  * raw.c - the AF_XDP side of a datapath: brought up by the first socket that wants it, and gone with the
  * datapath. Each receive queue that it serves is an endpoint like a socket's, watched by one partition;
- * one more endpoint brings the answers of neighbours. Sockets keep their kernel sockets beside it.
+ * one more endpoint brings the answers of neighbours. Sockets keep their kernel sockets beside it, but
+ * for map mode, where it is there from the start and alone.
  */
 #include <string.h>
 
@@ -31,13 +32,9 @@ static void free_raw(MqxRaw *raw)
     CxPlatFree(raw, QUIC_POOL_DATAPATH);
 }
 
-static MqxRaw *bring_up(CXPLAT_DATAPATH *datapath, char *reason)
+/* Begins to serve an engine of Go's, which is closed where that fails. */
+static MqxRaw *bring_up(CXPLAT_DATAPATH *datapath, uint64_t engine, uint16_t queues, char *reason)
 {
-    uint16_t queues = 0;
-    uint64_t engine = mqxGoRawOpen(&queues, reason);
-    if (engine == 0) {
-        return NULL;
-    }
     MqxRaw *raw = CxPlatAlloc(
         sizeof(*raw) + (queues + (size_t)1) * sizeof(raw->Endpoint[0]), QUIC_POOL_DATAPATH);
     bool made = raw != NULL && make_slots(datapath, raw, queues);
@@ -64,8 +61,10 @@ static void try_bring_up(CXPLAT_DATAPATH *datapath)
     uint64_t now = mqx_now_ms();
     if (atomic_load(&datapath->Raw) == NULL && now >= datapath->RawRetryAt) {
         datapath->RawRetryAt = now + RETRY_MS;
-        atomic_store_explicit(
-            &datapath->Raw, bring_up(datapath, datapath->RawReason), memory_order_release);
+        uint16_t queues = 0;
+        uint64_t engine = mqxGoRawOpen(&queues, datapath->RawReason);
+        MqxRaw *raw = engine == 0 ? NULL : bring_up(datapath, engine, queues, datapath->RawReason);
+        atomic_store_explicit(&datapath->Raw, raw, memory_order_release);
     }
 }
 
@@ -76,6 +75,26 @@ MqxRaw *mqx_raw(CXPLAT_DATAPATH *datapath, char *reason)
     memcpy(reason, datapath->RawReason, MQX_REASON);
     pthread_mutex_unlock(&datapath->RawLock);
     return atomic_load(&datapath->Raw);
+}
+
+QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CONFIG *config)
+{
+    char *reason = datapath->RawReason;
+    uint16_t queues = 0;
+    uint64_t engine = mqxGoRawMap(
+        (CXPLAT_XDP_MAP_CONFIG *)config->XdpMapConfigs, config->XdpMapConfigCount, &queues, reason);
+    if (engine != 0 && reason[0] != '\0') {
+        mqx_log(MSQUICXDP_LEVEL_WARNING, "map mode: %s", reason);
+    }
+    MqxRaw *raw = engine == 0 ? NULL : bring_up(datapath, engine, queues, reason);
+    if (raw == NULL) {
+        return mqx_fail(
+            QUIC_STATUS_NOT_SUPPORTED, "CxPlatDataPathInitialize: map mode: %s",
+            reason[0] != '\0' ? reason : "out of memory");
+    }
+    atomic_store(&datapath->Raw, raw);
+    datapath->RawAvailable = true;
+    return QUIC_STATUS_SUCCESS;
 }
 
 void mqx_raw_close(CXPLAT_DATAPATH *datapath)
@@ -103,10 +122,19 @@ MqxSlot *mqx_raw_slot(CXPLAT_DATAPATH *datapath, const CXPLAT_QUEUE *queue)
     return ours ? slot : NULL;
 }
 
+MqxSlot *mqx_raw_any_slot(CXPLAT_DATAPATH *datapath)
+{
+    MqxRaw *raw = atomic_load(&datapath->Raw);
+    return raw->Count > 1 ? mqx_slot(raw->Endpoint[0]) : NULL; /* the last one is no queue */
+}
+
 bool mqx_raw_prefers(const CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route)
 {
     static const uint8_t loopback6[16] = {[15] = 1};
     const QUIC_ADDR *to = &route->RemoteAddress;
+    if (socket->Datapath->MapMode) {
+        return true;
+    }
     if (socket->RawTicket == 0 || route->DatapathType == CXPLAT_DATAPATH_TYPE_NORMAL) {
         return false;
     }
@@ -122,6 +150,30 @@ static void fill(CXPLAT_ROUTE *route, const MqxWay *way)
     memcpy(route->LocalLinkLayerAddress, way->LocalMac, sizeof(way->LocalMac));
     route->Queue = way->Queue;
     route->DatapathType = CXPLAT_DATAPATH_TYPE_RAW;
+}
+
+/* A way on which AF_XDP does not lead to the peer. The kernel's sockets do, where there are any. */
+static QUIC_STATUS resolve_otherwise(
+    CXPLAT_SOCKET *socket,
+    CXPLAT_ROUTE *route,
+    uint8_t path_id,
+    void *context,
+    CXPLAT_ROUTE_RESOLUTION_CALLBACK_HANDLER callback)
+{
+    route->Queue = NULL;
+    if (!socket->Datapath->MapMode) {
+        route->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL;
+        route->State = RouteResolved;
+        return QUIC_STATUS_SUCCESS;
+    }
+    route->State = RouteUnresolved;
+    if (callback != NULL) {
+        callback(context, NULL, path_id, FALSE); /* a failure is said in both ways */
+    }
+    return mqx_fail(
+        QUIC_STATUS_NOT_FOUND,
+        "CxPlatResolveRoute: none of the interfaces in map mode leads to the peer, and there is "
+        "no other way");
 }
 
 QUIC_STATUS mqx_raw_resolve(
@@ -158,11 +210,7 @@ QUIC_STATUS mqx_raw_resolve(
         route->State = RouteResolved;
         return QUIC_STATUS_SUCCESS;
     case MQX_WAY_PENDING: fill(route, &way); return QUIC_STATUS_PENDING;
-    default: /* the kernel's sockets lead there */
-        route->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL;
-        route->Queue = NULL;
-        route->State = RouteResolved;
-        return QUIC_STATUS_SUCCESS;
+    default: return resolve_otherwise(socket, route, path_id, context, callback);
     }
 }
 

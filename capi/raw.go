@@ -8,6 +8,7 @@ package main
 import "C"
 
 import (
+	"fmt"
 	"runtime/cgo"
 	"unsafe"
 
@@ -61,6 +62,26 @@ func mqxGoRawOpen(queues *C.uint16_t, reason *C.char) (number C.uint64_t) {
 	return C.uint64_t(cgo.NewHandle(&raw{Engine: e}))
 }
 
+//export mqxGoRawMap
+func mqxGoRawMap(list *C.CXPLAT_XDP_MAP_CONFIG, count C.uint32_t, queues *C.uint16_t, reason *C.char) (number C.uint64_t) {
+	var status C.int
+	defer containInto(&status, reasonBuffer(reason))
+	var maps []xdp.Map
+	for _, m := range unsafe.Slice(list, int(count)) { // Safety: C passes an array of count elements
+		maps = append(maps, xdp.Map{Ifindex: int(m.InterfaceIndex), FD: int(m.MapHandle)})
+	}
+	e, absent, err := xdp.OpenMapped(maps)
+	if err != nil {
+		failed(err, reasonBuffer(reason))
+		return 0
+	}
+	if len(absent) != 0 {
+		batch.SetReason(reasonBuffer(reason), fmt.Sprintf("there are no interfaces of the numbers %v: their maps stay empty", absent))
+	}
+	*queues = C.uint16_t(len(e.Queues()))
+	return C.uint64_t(cgo.NewHandle(&raw{Engine: e}))
+}
+
 //export mqxGoRawServe
 func mqxGoRawServe(number C.uint64_t, list **C.MqxEndpoint, count C.uint16_t, reason *C.char) (status C.int) {
 	defer containInto(&status, reasonBuffer(reason))
@@ -97,13 +118,12 @@ func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx) (status C.int) {
 }
 
 //export mqxGoRawAdd
-func mqxGoRawAdd(number C.uint64_t, r *C.MqxOpen) (ticket C.uint64_t) {
+func mqxGoRawAdd(number C.uint64_t, r *C.MqxOpen, ticket *C.uint64_t) (status C.int) {
 	req := request(r)
-	var status C.int
 	defer containInto(&status, &req.Reason)
 	t, err := engine(number).Add(req)
-	failed(err, &req.Reason)
-	return C.uint64_t(t)
+	*ticket = C.uint64_t(t)
+	return failed(err, &req.Reason)
 }
 
 //export mqxGoRawRemove

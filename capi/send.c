@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* send.c - sends: allotting buffers to MsQuic, and one call into Go for each batch. */
+#include <errno.h>
 #include <string.h>
 
 #include "_cgo_export.h"
@@ -16,14 +17,23 @@ static MqxEndpoint *kernel_endpoint(const CXPLAT_SOCKET *socket)
     return socket->Endpoint[socket->Count == 1 ? 0 : CxPlatProcCurrentNumber() % socket->Count];
 }
 
-static MqxSlot *choose_slot(CXPLAT_SOCKET *socket, CXPLAT_ROUTE *route)
+static MqxSlot *choose_slot(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route)
 {
     MqxSlot *slot = mqx_slot_of_queue(route->Queue, socket);
     if (slot == NULL) {
         slot = mqx_slot(kernel_endpoint(socket));
-        route->Queue = slot->Endpoint.Queue;
     }
     return slot;
+}
+
+/* The queue of AF_XDP to send by, that of the route if it is one; else NULL. */
+static MqxSlot *choose_queue(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route)
+{
+    MqxSlot *queue = NULL;
+    if (mqx_raw_prefers(socket, route)) {
+        queue = mqx_raw_slot(socket->Datapath, route->Queue);
+    }
+    return queue == NULL && socket->Datapath->MapMode ? mqx_raw_any_slot(socket->Datapath) : queue;
 }
 
 CXPLAT_SEND_DATA *mqx_CxPlatSendDataAlloc(CXPLAT_SOCKET *socket, CXPLAT_SEND_CONFIG *config)
@@ -35,9 +45,7 @@ CXPLAT_SEND_DATA *mqx_CxPlatSendDataAlloc(CXPLAT_SOCKET *socket, CXPLAT_SEND_CON
             "CxPlatSendDataAlloc: needs a socket that can send, and a route");
         return NULL;
     }
-    MqxSlot *queue = mqx_raw_prefers(socket, config->Route)
-                         ? mqx_raw_slot(socket->Datapath, config->Route->Queue)
-                         : NULL;
+    MqxSlot *queue = choose_queue(socket, config->Route);
     MqxSlot *slot = queue != NULL ? queue : choose_slot(socket, config->Route);
     MqxTx *tx = mqx_pool_get(slot->Partition->Tx);
     if (tx == NULL) {
@@ -47,7 +55,7 @@ CXPLAT_SEND_DATA *mqx_CxPlatSendDataAlloc(CXPLAT_SOCKET *socket, CXPLAT_SEND_CON
                    (socket->Datapath->Features & CXPLAT_DATAPATH_FEATURE_SEND_SEGMENTATION) != 0;
     tx->Slot = slot;
     tx->Socket = socket;
-    tx->Raw = queue != NULL;
+    tx->Raw = queue != NULL || socket->Datapath->MapMode;
     tx->Open.Length = 0;
     tx->Total = 0;
     tx->Sent = 0;
@@ -56,8 +64,8 @@ CXPLAT_SEND_DATA *mqx_CxPlatSendDataAlloc(CXPLAT_SOCKET *socket, CXPLAT_SEND_CON
     tx->Count = 0;
     tx->Tos = (uint8_t)((config->ECN & 3) | config->DSCP << 2);
     tx->Full = 0;
-    config->Route->DatapathType =
-        queue != NULL ? CXPLAT_DATAPATH_TYPE_RAW : CXPLAT_DATAPATH_TYPE_NORMAL;
+    config->Route->Queue = slot->Endpoint.Queue;
+    config->Route->DatapathType = tx->Raw ? CXPLAT_DATAPATH_TYPE_RAW : CXPLAT_DATAPATH_TYPE_NORMAL;
     return tx;
 }
 
@@ -135,15 +143,23 @@ static void finish(CXPLAT_SOCKET *socket, MqxTx *tx, int status)
     mqx_pool_put(tx);
 }
 
-/* A queue that has no room leaves it to the kernel's socket of the same port. */
+/*
+ * A queue that has no room leaves it to the kernel's socket of the same port. In map mode there is
+ * none, and what AF_XDP does not take is lost, as on a link that is full.
+ */
 static int transmit(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, MqxTx *tx)
 {
     if (!tx->Raw) {
         return mqxGoSend(&tx->Slot->Endpoint, tx);
     }
+    bool map_mode = socket->Datapath->MapMode;
+    if (map_mode && (tx->Slot->Endpoint.Kind != MQX_KIND_QUEUE || route->State != RouteResolved)) {
+        return ENETDOWN;
+    }
     memcpy(tx->LocalMac, route->LocalLinkLayerAddress, sizeof(tx->LocalMac));
     memcpy(tx->NextHopMac, route->NextHopLinkLayerAddress, sizeof(tx->NextHopMac));
-    return mqxGoRawSend(&tx->Slot->Endpoint, kernel_endpoint(socket), tx);
+    MqxEndpoint *kernel = map_mode ? NULL : kernel_endpoint(socket);
+    return mqxGoRawSend(&tx->Slot->Endpoint, kernel, tx);
 }
 
 void mqx_CxPlatSocketSend(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, CXPLAT_SEND_DATA *tx)

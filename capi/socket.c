@@ -188,7 +188,7 @@ static void attach_raw(CXPLAT_SOCKET *socket, MqxOpen *request)
     request->Reason[0] = '\0';
     MqxRaw *raw = mqx_raw(socket->Datapath, request->Reason);
     if (raw != NULL) {
-        socket->RawTicket = mqxGoRawAdd(raw->Engine, request);
+        (void)mqxGoRawAdd(raw->Engine, request, &socket->RawTicket);
     }
     if (socket->RawTicket == 0) {
         mqx_count(&mqx_counters(0)->XdpUnavailable, 1);
@@ -211,13 +211,95 @@ static void choose_source(CXPLAT_DATAPATH *datapath, MqxOpen *request)
 /* How many endpoints a UDP socket has: one, or one for each partition. */
 static uint16_t count_endpoints(const CXPLAT_DATAPATH *datapath, const CXPLAT_UDP_CONFIG *config)
 {
-    if (config->RemoteAddress != NULL || (config->Flags & CXPLAT_SOCKET_FLAG_PARTITIONED) != 0) {
+    if (datapath->MapMode || config->RemoteAddress != NULL ||
+        (config->Flags & CXPLAT_SOCKET_FLAG_PARTITIONED) != 0) {
         return 1;
     }
     if (config->CibirIdLength != 0 && datapath->Count > MQX_CIBIR_SOCKETS) {
         return MQX_CIBIR_SOCKETS;
     }
     return datapath->Count;
+}
+
+static bool is_wildcard(const QUIC_ADDR *address)
+{
+    static const struct in6_addr any6;
+    if (address->Ip.sa_family == AF_INET) {
+        return address->Ipv4.sin_addr.s_addr == htonl(INADDR_ANY);
+    }
+    return memcmp(&address->Ipv6.sin6_addr, &any6, sizeof(any6)) == 0;
+}
+
+/* Map mode has no kernel that would choose a port or an address, or tell one family from the other. */
+static QUIC_STATUS check_mapped(const CXPLAT_UDP_CONFIG *config, const MqxOpen *request)
+{
+    static const char function[] = "CxPlatSocketCreateUdp";
+    const QUIC_ADDR *local = &request->Local, *remote = &request->Remote;
+    if (!request->HasLocal || local->Ipv4.sin_port == 0) {
+        return refuse(
+            QUIC_STATUS_INVALID_PARAMETER, function, "in map mode a local port must be given");
+    }
+    if (config->InterfaceIndex != 0) {
+        return refuse(
+            QUIC_STATUS_NOT_SUPPORTED, function,
+            "in map mode the maps say which interfaces there are, and routes which one to use");
+    }
+    if (!request->HasRemote) {
+        return QUIC_STATUS_SUCCESS;
+    }
+    if (is_wildcard(local) || is_wildcard(remote) || remote->Ipv4.sin_port == 0) {
+        return refuse(
+            QUIC_STATUS_INVALID_PARAMETER, function,
+            "in map mode the addresses of a connected socket must be given whole");
+    }
+    if (local->Ip.sa_family != remote->Ip.sa_family) {
+        return refuse(
+            QUIC_STATUS_INVALID_ADDRESS, function, "the addresses are of different families");
+    }
+    return QUIC_STATUS_SUCCESS;
+}
+
+/* A socket that is known to AF_XDP only: its one endpoint is no more than a name for it. */
+static QUIC_STATUS open_mapped(CXPLAT_SOCKET *socket, MqxOpen *request, CXPLAT_SOCKET **out)
+{
+    MqxSlot *slot = mqx_slot(socket->Endpoint[0]);
+    MqxCounters *counters = mqx_counters(slot->Endpoint.Partition);
+    socket->Local = request->Local;
+    socket->Remote = request->Remote;
+    socket->HasRemote = request->HasRemote;
+    slot->Endpoint.Local = request->Local;
+    slot->Endpoint.Cibir = request->Cibir;
+    request->Endpoint = socket->Endpoint;
+    request->Count = 1;
+    *out = socket; /* before the first up-call */
+    mqx_gate_open(slot);
+    mqx_slot_published(slot);
+    int status =
+        mqxGoRawAdd(atomic_load(&socket->Datapath->Raw)->Engine, request, &socket->RawTicket);
+    if (status != 0) {
+        *out = NULL;
+        mqx_count(&counters->Refused, 1);
+        mqx_socket_close(socket);
+        return mqx_fail((QUIC_STATUS)status, "%s", request->Reason);
+    }
+    mqx_count(&counters->Opened, 1);
+    return QUIC_STATUS_SUCCESS;
+}
+
+static QUIC_STATUS create_mapped(
+    CXPLAT_SOCKET *socket, const CXPLAT_UDP_CONFIG *config, CXPLAT_SOCKET **out)
+{
+    MqxOpen request = {.Xdp = TRUE};
+    copy_addresses(&request, config->LocalAddress, config->RemoteAddress);
+    mqx_unmap(&request.Local);
+    request.Local.Ipv6.sin6_scope_id = 0;
+    copy_cibir(&request, config);
+    QUIC_STATUS status = check_mapped(config, &request);
+    if (QUIC_FAILED(status)) {
+        mqx_socket_close(socket);
+        return status;
+    }
+    return open_mapped(socket, &request, out);
 }
 
 QUIC_STATUS mqx_CxPlatSocketCreateUdp(
@@ -243,6 +325,9 @@ QUIC_STATUS mqx_CxPlatSocketCreateUdp(
     }
     socket->Context = config->CallbackContext;
     socket->Pcp = (config->Flags & CXPLAT_SOCKET_FLAG_PCP) != 0;
+    if (datapath->MapMode) {
+        return create_mapped(socket, config, out);
+    }
     MqxOpen request = {
         .InterfaceIndex = config->InterfaceIndex,
         .Share = datapath->Count > 1 && (config->Flags & CXPLAT_SOCKET_FLAG_SHARE) != 0,
@@ -274,6 +359,9 @@ static QUIC_STATUS create_tcp(
     CXPLAT_SOCKET **out,
     const char *function)
 {
+    if (datapath->MapMode) {
+        return refuse(QUIC_STATUS_NOT_SUPPORTED, function, "there is no TCP in map mode");
+    }
     if (!datapath->HasTcp) {
         return refuse(QUIC_STATUS_INVALID_PARAMETER, function, "the datapath has no TCP callbacks");
     }
@@ -365,7 +453,7 @@ void mqx_CxPlatSocketGetRemoteAddress(CXPLAT_SOCKET *socket, QUIC_ADDR *address)
 
 BOOLEAN mqx_CxPlatSocketRawSocketAvailable(CXPLAT_SOCKET *socket)
 {
-    return socket != NULL && socket->RawTicket != 0;
+    return socket != NULL && (socket->RawTicket != 0 || socket->Datapath->MapMode);
 }
 
 QUIC_STATUS mqx_CxPlatSocketGetTcpStatistics(

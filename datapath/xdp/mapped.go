@@ -32,7 +32,13 @@ type Map struct {
 // member of the pool lends them: see docs/XDP.md. Errors: [MapTakenError], those of
 // [pool.Member.Join], and what the kernel says of the maps.
 func OpenMapped(list []Map) (e *Engine, absent []int, err error) {
-	e = &Engine{answers: newAnswers(), receivers: map[uint64]*receiver{}, mapped: true}
+	e = &Engine{answers: newAnswers(), receivers: map[uint64]*receiver{}, mapped: true, transmit: TransmitXDP}
+	switch asked, err := transmitFromEnv(); {
+	case err != nil:
+		return nil, nil, err
+	case asked == TransmitKernel:
+		return nil, nil, fmt.Errorf("%s asks for kernel sockets, and there are none in map mode", TransmitEnv)
+	}
 	present, absent := interfacesOf(list)
 	if e.net, err = openMaps(e, list, present); err != nil {
 		return nil, nil, err

@@ -14,8 +14,11 @@ import (
 
 // Send sends the datagrams of tx, by the queue or by a kernel socket of the same
 // port, which also has those that the queue does not take. It returns what
-// [ossock.Send] does.
+// [ossock.Send] does. In map mode there is no kernel socket, nil, and they are lost.
 func (q *Queue) Send(kernel *batch.Endpoint, tx *batch.Tx) int32 {
+	if kernel == nil {
+		return int32(q.transmitAlone(tx))
+	}
 	// The kernel would loop back what is for an address of this host.
 	if !q.kernelSends || q.engine.net.own.has(ipOf(&tx.Remote)) {
 		if q.transmit(tx) == 0 {
@@ -23,6 +26,21 @@ func (q *Queue) Send(kernel *batch.Endpoint, tx *batch.Tx) int32 {
 		}
 	}
 	return ossock.Send(kernel, tx)
+}
+
+// transmitAlone is transmit for who has nobody else to send by: the kernel is made to take
+// what waits, if the ring has no room for more.
+func (q *Queue) transmitAlone(tx *batch.Tx) unix.Errno {
+	errno := q.transmit(tx)
+	if errno == unix.ENOBUFS {
+		q.sending.Lock()
+		errno = kerr.Errno(q.seat.Kick())
+		q.sending.Unlock()
+		if errno == 0 {
+			errno = q.transmit(tx)
+		}
+	}
+	return errno
 }
 
 // transmit puts the datagrams of tx on the wire, all or none. ENOBUFS says that the

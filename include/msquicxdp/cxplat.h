@@ -375,7 +375,8 @@ typedef struct CXPLAT_XDP_MAP_CONFIG {
  * and the archive only enters its AF_XDP sockets into the maps given, under their queue numbers,
  * and takes them out again at the end. It attaches no program, makes no rule and no kernel socket;
  * all its sockets are raw and there is no falling back. Entries for interfaces that do not exist
- * are ignored.
+ * are ignored; of two for one interface the first counts. A map has one socket for each queue: it
+ * is of one datapath. The handle stays the application's.
  */
 typedef struct CXPLAT_DATAPATH_INIT_CONFIG {
     BOOLEAN EnableDscpOnRecv; /* no effect: received packets always tell theirs */

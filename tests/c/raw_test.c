@@ -1,47 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * raw_test.c - AF_XDP through the interface: both ends of a veth pair in one namespace, as MsQuic's own
- * tests have it, so that one datapath is server and client.
- */
+/* raw_test.c - AF_XDP through the interface. */
 #include <string.h>
 #include <unistd.h>
 
 #include "host/duo.h"
-#include "host/link.h"
 #include "host/peer.h"
-
-static const char *const ends[2] = {"duo1", "duo2"};
-static const char *const ip4[2] = {"192.168.1.11", "192.168.1.12"};
-static const char *const ip6[2] = {"fc00::1:11", "fc00::1:12"};
-
-static bool add_end(int i)
-{
-    QUIC_ADDR v4 = addr(ip4[i], 0), v6 = addr(ip6[i], 0);
-    return link_up(ends[i]) && link_add_address(ends[i], &v4, 24) &&
-           link_add_address(ends[i], &v6, 112);
-}
-
-static bool add_neighbour(int i)
-{
-    QUIC_ADDR v4 = addr(ip4[1 - i], 0), v6 = addr(ip6[1 - i], 0);
-    QUIC_ADDR own4 = addr(ip4[i], 0), own6 = addr(ip6[i], 0);
-    uint8_t mac[6];
-    return link_mac(ends[1 - i], mac) && link_add_neighbour(ends[i], &v4, mac) &&
-           link_add_neighbour(ends[i], &v6, mac) && link_add_host_route(ends[i], &v4, &own4) &&
-           link_add_host_route(ends[i], &v6, &own6);
-}
-
-static bool wire(void)
-{
-    return link_add_veth(ends[0], ends[1]) && add_end(0) && add_end(1) && add_neighbour(0) &&
-           add_neighbour(1) && link_wait_usable(ends[0]) && link_wait_usable(ends[1]);
-}
+#include "host/wire.h"
 
 /* A server and a client that ask for XDP; the client finds its own address. */
 static bool open_raw(struct duo *d, uint32_t workers, const char *ip)
 {
     memset(d, 0, sizeof(*d));
-    if (!CHECK(wire()) || !rig_open(&d->rig, workers)) {
+    if (!CHECK(wire_open()) || !rig_open(&d->rig, workers)) {
         return false;
     }
     inbox_init(&d->server_in, &d->rig);
@@ -64,7 +34,7 @@ static bool open_raw(struct duo *d, uint32_t workers, const char *ip)
 static void close_raw(struct duo *d)
 {
     duo_close(d);
-    CHECK(link_delete(ends[0]));
+    CHECK(wire_close());
 }
 
 /* The client's route, resolved: here all neighbours are known. */
@@ -158,7 +128,7 @@ TEST(an_interface_that_goes_keeps_nobody_busy)
 {
     struct duo d;
     REQUIRE(open_raw(&d, 1, "192.168.1.11"));
-    CHECK(link_delete(ends[0]));
+    CHECK(wire_close());
     QUIC_ADDR mine = addr("127.0.0.1", 0), to = addr("127.0.0.1", addr_port(&d.address));
     int fd = peer_udp(&mine);
     uint64_t before = counters_now().rx_turns;

@@ -18,10 +18,9 @@ static void expect_runtime(void)
     }
 }
 
-static bool open_datapath(struct rig *rig)
+static bool open_datapath(struct rig *rig, CXPLAT_DATAPATH_INIT_CONFIG config)
 {
     rig->datapath = NULL;
-    CXPLAT_DATAPATH_INIT_CONFIG config = {0};
     bool ok =
         CHECK_OK(CxPlatDataPathInitialize(
             RIG_CONTEXT_LENGTH, &inbox_udp, &inbox_tcp, rig->pool, &config, &rig->datapath)) &&
@@ -34,14 +33,23 @@ bool rig_open(struct rig *rig, uint32_t workers)
 {
     rig->external = false;
     rig->pool = host_pool_create(workers, NULL);
-    return open_datapath(rig);
+    return open_datapath(rig, (CXPLAT_DATAPATH_INIT_CONFIG){0});
 }
 
 bool rig_open_external(struct rig *rig, uint32_t workers)
 {
     rig->external = true;
     rig->pool = host_pool_create_external(workers, NULL);
-    return open_datapath(rig);
+    return open_datapath(rig, (CXPLAT_DATAPATH_INIT_CONFIG){0});
+}
+
+bool rig_open_maps(
+    struct rig *rig, uint32_t workers, const CXPLAT_XDP_MAP_CONFIG *maps, uint32_t count)
+{
+    rig->external = false;
+    rig->pool = host_pool_create(workers, NULL);
+    return open_datapath(
+        rig, (CXPLAT_DATAPATH_INIT_CONFIG){.XdpMapConfigs = maps, .XdpMapConfigCount = count});
 }
 
 void rig_close(struct rig *rig)

@@ -29,6 +29,10 @@ struct rig {
 bool rig_open(struct rig *rig, uint32_t workers);
 bool rig_open_external(struct rig *rig, uint32_t workers);
 
+/* The same with threads, in map mode. */
+bool rig_open_maps(
+    struct rig *rig, uint32_t workers, const CXPLAT_XDP_MAP_CONFIG *maps, uint32_t count);
+
 /* Uninitializes and deletes the pool. A second call does nothing. */
 void rig_close(struct rig *rig);
 
