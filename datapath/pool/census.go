@@ -50,6 +50,11 @@ func (m *Member) Audit(ifindex, queue int) (Census, error) {
 	if q == nil || q.left {
 		return Census{}, fmt.Errorf("pool: the member is not in the pool of interface %d, queue %d", ifindex, queue)
 	}
+	return q.census(), nil
+}
+
+// census is Audit for who has reviewing.
+func (q *Queue) census() Census {
 	c, whole := q.count()
 	for range censusTurns {
 		if whole && c.Missing == 0 {
@@ -58,7 +63,7 @@ func (m *Member) Audit(ifindex, queue int) (Census, error) {
 		time.Sleep(time.Millisecond)
 		c, whole = q.count()
 	}
-	return c, nil
+	return c
 }
 
 // censusTurns is how often to count anew while members come or go, or a processor has chunks

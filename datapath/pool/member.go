@@ -195,7 +195,7 @@ func (m *Member) listenTo(p *peer) {
 
 // handle handles one message and takes its descriptors. An error ends the connection.
 func (m *Member) handle(p *peer, in *message, fds []int) error {
-	if (in.Kind == hello) != (p.Slot == noSlot) {
+	if in.Kind != tell && (in.Kind == hello) != (p.Slot == noSlot) {
 		closeAll(fds)
 		return fmt.Errorf("message of kind %d out of place", in.Kind)
 	}
@@ -225,6 +225,8 @@ func (m *Member) handle(p *peer, in *message, fds []int) error {
 		out.ID = in.ID
 		_ = p.tell(out, fds)
 		closeAll(fds)
+	case tell:
+		return p.write(m.account(in).encode())
 	case ended:
 		m.wake()
 	case bye:

@@ -17,6 +17,7 @@ var errSilent = errors.New("no answer")
 // peer is the connection to another member.
 type peer struct {
 	Peer // Slot is noSlot until one who connected has said hello
+	uid  uint32
 	conn *net.UnixConn
 	left bool // it has said so: for who listens to it
 
@@ -41,7 +42,7 @@ func newPeer(conn *net.UnixConn, slot uint32) *peer {
 	if raw, err := conn.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
 			if c, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-				p.PID = int(c.Pid)
+				p.PID, p.uid = int(c.Pid), c.Uid
 			}
 		})
 	}
@@ -52,6 +53,13 @@ func newPeer(conn *net.UnixConn, slot uint32) *peer {
 func (p *peer) tell(m message, fds []int) error {
 	_ = p.conn.SetWriteDeadline(time.Now().Add(answerPatience))
 	return send(p.conn, &m, fds)
+}
+
+// write sends a block without descriptors.
+func (p *peer) write(block []byte) error {
+	_ = p.conn.SetWriteDeadline(time.Now().Add(answerPatience))
+	_, err := p.conn.Write(block)
+	return err
 }
 
 // tellSoon is tell, without waiting for one who does not read.

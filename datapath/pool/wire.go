@@ -27,6 +27,8 @@ const (
 	serve                 // I am in this pool: Topic, Seats[0]; with my socket, and map
 	ended                 // somebody is no more in this pool: Topic
 	bye                   // last of who closes
+	tell                  // question, of who is no member too: tell of this pool. ID, Topic
+	told                  // answer to it: an account
 )
 
 // topic is what a message is about: the program of an interface, or the pool of a queue.
@@ -102,32 +104,42 @@ var messageSize = binary.Size(message{})
 
 func (m *message) encode() []byte {
 	m.Magic, m.Version = magic, version
+	return encode(m)
+}
+
+// encode writes a block of fixed size into memory, which cannot fail.
+func encode(block any) []byte {
 	var b bytes.Buffer
-	_ = binary.Write(&b, binary.NativeEndian, m) // into memory, of a fixed size: cannot fail
+	_ = binary.Write(&b, binary.NativeEndian, block)
 	return b.Bytes()
 }
 
 // decode reads a message and refuses what no member of this version sends.
 func decode(b []byte) (*message, error) {
-	if len(b) < 6 || binary.NativeEndian.Uint32(b) != magic {
-		return nil, fmt.Errorf("%d bytes that are no message between members", len(b))
-	}
-	if v := binary.NativeEndian.Uint16(b[4:]); v != version {
-		return nil, &VersionError{Ours: version, Theirs: int(v)}
-	}
-	if len(b) != messageSize {
-		return nil, fmt.Errorf("a message of %d bytes, where %d are due", len(b), messageSize)
-	}
 	m := new(message)
-	if err := binary.Read(bytes.NewReader(b), binary.NativeEndian, m); err != nil {
+	if err := decodeInto(m, b); err != nil {
 		return nil, err
 	}
 	return m, m.check()
 }
 
+// decodeInto reads a block of fixed size that begins as every message does.
+func decodeInto(block any, b []byte) error {
+	if len(b) < 6 || binary.NativeEndian.Uint32(b) != magic {
+		return fmt.Errorf("%d bytes that are no message between members", len(b))
+	}
+	if v := binary.NativeEndian.Uint16(b[4:]); v != version {
+		return &VersionError{Ours: version, Theirs: int(v)}
+	}
+	if due := binary.Size(block); len(b) != due {
+		return fmt.Errorf("a message of %d bytes, where %d are due", len(b), due)
+	}
+	return binary.Read(bytes.NewReader(b), binary.NativeEndian, block)
+}
+
 // check refuses numbers that lead nowhere.
 func (m *message) check() error {
-	if m.Kind < hello || m.Kind > bye || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers || m.Maps > 1 {
+	if m.Kind < hello || m.Kind > tell || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers || m.Maps > 1 {
 		return fmt.Errorf("a message that nobody sends: kind %d, slot %d, %+v, found %d, count %d", m.Kind, m.Slot, m.Topic, m.Found, m.Count)
 	}
 	return nil

@@ -26,10 +26,13 @@ func getsockopt(fd, option int, value unsafe.Pointer, size uintptr) (uintptr, un
 }
 
 // ZeroCopy reports whether the device itself reads and writes the UMEM.
-func (s *Socket) ZeroCopy() (bool, error) {
+func (s *Socket) ZeroCopy() (bool, error) { return ZeroCopyOf(s.fd) }
+
+// ZeroCopyOf is [Socket.ZeroCopy] of a socket that another process may have made.
+func ZeroCopyOf(fd int) (bool, error) {
 	var options uint32
-	if _, err := getsockopt(s.fd, unix.XDP_OPTIONS, unsafe.Pointer(&options), unsafe.Sizeof(options)); err != 0 {
-		return false, kerr.New("getsockopt", fmt.Sprintf("XDP_OPTIONS of socket %d", s.fd), err, "")
+	if _, err := getsockopt(fd, unix.XDP_OPTIONS, unsafe.Pointer(&options), unsafe.Sizeof(options)); err != 0 {
+		return false, kerr.New("getsockopt", fmt.Sprintf("XDP_OPTIONS of socket %d", fd), err, "")
 	}
 	return options&unix.XDP_OPTIONS_ZEROCOPY != 0, nil
 }
@@ -45,10 +48,13 @@ type Statistics struct {
 }
 
 // Statistics reads the kernel's counters of the socket.
-func (s *Socket) Statistics() (Statistics, error) {
+func (s *Socket) Statistics() (Statistics, error) { return StatisticsOf(s.fd) }
+
+// StatisticsOf is [Socket.Statistics] of a socket that another process may have made.
+func StatisticsOf(fd int) (Statistics, error) {
 	var k unix.XDPStatistics // what an older kernel does not write stays 0
-	if _, err := getsockopt(s.fd, unix.XDP_STATISTICS, unsafe.Pointer(&k), unsafe.Sizeof(k)); err != 0 {
-		return Statistics{}, kerr.New("getsockopt", fmt.Sprintf("XDP_STATISTICS of socket %d", s.fd), err, "")
+	if _, err := getsockopt(fd, unix.XDP_STATISTICS, unsafe.Pointer(&k), unsafe.Sizeof(k)); err != 0 {
+		return Statistics{}, kerr.New("getsockopt", fmt.Sprintf("XDP_STATISTICS of socket %d", fd), err, "")
 	}
 	return Statistics{
 		RXRingFull: k.Rx_ring_full,
