@@ -126,6 +126,22 @@ func Open(linkID uint32) (*Classifier, error) {
 	return c, nil
 }
 
+// Look opens the classifier whose program has this number, to look at it: it does not
+// keep it on its interface, and [Classifier.Attachment] knows of none. It needs
+// CAP_SYS_ADMIN.
+func Look(program uint32) (*Classifier, error) {
+	c := &Classifier{}
+	err := c.openProgram(ebpf.ProgramID(program))
+	if err == nil {
+		err = c.verify()
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("classifier: look at program %d: %w", program, err)
+	}
+	return c, nil
+}
+
 func (c *Classifier) open(id link.ID) (err error) {
 	if c.link, err = link.NewFromID(id); err != nil {
 		return kerr.New("bpf", fmt.Sprintf("BPF_LINK_GET_FD_BY_ID, %d", id), err, "")
@@ -134,8 +150,12 @@ func (c *Classifier) open(id link.ID) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.objects.MsquicxdpClassify, err = ebpf.NewProgramFromID(info.Program); err != nil {
-		return kerr.New("bpf", fmt.Sprintf("BPF_PROG_GET_FD_BY_ID, %d", info.Program), err, "")
+	return c.openProgram(info.Program)
+}
+
+func (c *Classifier) openProgram(id ebpf.ProgramID) (err error) {
+	if c.objects.MsquicxdpClassify, err = ebpf.NewProgramFromID(id); err != nil {
+		return kerr.New("bpf", fmt.Sprintf("BPF_PROG_GET_FD_BY_ID, %d", id), err, "it needs the capability CAP_SYS_ADMIN")
 	}
 	program, err := c.objects.MsquicxdpClassify.Info()
 	if err != nil {
@@ -250,6 +270,9 @@ func (c *Classifier) verifyProgram(ids []ebpf.MapID) error {
 	slices.Sort(ids)
 	if !slices.Equal(used, ids) {
 		return fmt.Errorf("the program uses the maps %v, and these are the maps %v", used, ids)
+	}
+	if c.link == nil { // only looked at
+		return nil
 	}
 	l, err := c.link.Info()
 	if err != nil {

@@ -284,7 +284,7 @@ func TestOursIsKnown(t *testing.T) {
 	for name, want := range map[string]bool{
 		"msquicxdp_classify": true, "msquicxdp_class": true, "": false, "msquicxdp": false, "msquicxdp_steer": false,
 	} {
-		if got := (&OccupiedError{Name: name}).Ours(); got != want {
+		if got := (&Occupant{Name: name}).Ours(); got != want {
 			t.Errorf("%q: %v", name, got)
 		}
 	}
