@@ -3,6 +3,7 @@
 package rundir
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"sync"
@@ -40,6 +41,35 @@ func TestAll(t *testing.T) {
 	wantUnavailable(t, err, a.Path())
 	if !slices.Equal(got, []string{b.Path()}) {
 		t.Errorf("%v beside one that cannot be used", got)
+	}
+}
+
+// Find creates nothing, and finds what others have created.
+func TestFind(t *testing.T) {
+	h := newHost(t)
+	base := h.at("base")
+	find := func() (d *Dir, err error) {
+		h.ns.Do(t, func() error {
+			d, err = Find(base)
+			return nil
+		})
+		return d, err
+	}
+	if _, err := find(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a base: %v", err)
+	}
+	(&host{t, netnstest.New(t), h.dir}).open(base)
+	if _, err := find(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("beside another namespace: %v", err)
+	}
+	a := h.open(base)
+	d, err := find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if d.Path() != a.Path() || d.Namespace() != a.Namespace() {
+		t.Errorf("%s, %v", d.Path(), d.Namespace())
 	}
 }
 

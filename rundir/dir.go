@@ -45,6 +45,21 @@ func Open(base string) (*Dir, error) {
 	return b.namespace(ns, true)
 }
 
+// Find is [Open], but creates nothing: where nobody has used the directory since the
+// machine started, the error is an os.ErrNotExist.
+func Find(base string) (*Dir, error) {
+	ns, err := currentNamespace()
+	if err != nil {
+		return nil, err
+	}
+	b, err := openBase(base, false)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(b.fd)
+	return b.namespace(ns, false)
+}
+
 // Path returns the path of the directory.
 func (d *Dir) Path() string { return d.path }
 
