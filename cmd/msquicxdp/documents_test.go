@@ -73,6 +73,7 @@ func commandsText() string {
 // printed are the values that are printed as JSON, and their parts.
 var printed = []any{
 	versions{}, listing{}, explanation{}, change{}, reservationListing{}, applied{}, holder{}, reservation{},
+	status{}, statusInterface{}, statusMember{}, statusQueue{}, statusSocket{}, statusRule{}, statusPackets{}, statusKernelOnly{},
 }
 
 // fieldsText returns a table of the JSON fields of a type.

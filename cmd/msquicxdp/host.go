@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/msquicxdp/msquicxdp/datapath/inspect"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 	"github.com/msquicxdp/msquicxdp/rundir"
@@ -80,6 +81,8 @@ func (h *host) ask(stateDir string, spec portres.Spec) (rules.Decision, error) {
 	defer dir.Close()
 	return portres.Ask(dir, spec)
 }
+
+func (h *host) inspect(stateDir string) (*inspect.Report, error) { return inspect.Look(stateDir) }
 
 func (h *host) userName(uid uint32) string {
 	return remembered(h.users, uid, func(id string) string {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// Command msquicxdp is the administrator's tool: who has which port, what would
-// happen to who asks for one, and what is reserved.
+// Command msquicxdp is the administrator's tool: whether XDP is in use, who has which
+// port, what would happen to who asks for one, and what is reserved.
 //
 // It formats. What it shows is found out and decided by the packages portres,
-// portres/rules, portres/hold and portres/reserve.
+// portres/rules, portres/hold, portres/reserve and datapath/inspect.
 package main
 
 import (
@@ -26,12 +26,12 @@ func main() {
 // Exit statuses. docs/CLI.md tells users of them.
 const (
 	statusDone    = 0
-	statusRefused = 1 // of explain: the port would not be had
+	statusRefused = 1 // of explain: the port would not be had; of status: XDP is not in use
 	statusUsage   = 2 // the command line makes no sense
 	statusFailed  = 3
 )
 
-// errRefused ends explain with its status. It was said already why.
+// errRefused ends explain and status with theirs. It was said already why.
 var errRefused = errors.New("refused")
 
 // failure is an error of a command, as opposed to one in its arguments.

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/datapath/inspect"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
@@ -34,6 +36,7 @@ type fake struct {
 	err        error // of claims
 	sockets    []rules.Party
 	socketsErr error
+	report     *inspect.Report
 }
 
 func (f *fake) now() time.Time {
@@ -65,6 +68,13 @@ func (f *fake) ask(_ string, spec portres.Spec) (rules.Decision, error) {
 		s.Holders = f.sockets
 	}
 	return rules.Decide(s, rules.Request{Party: spec.Party}), nil
+}
+
+func (f *fake) inspect(string) (*inspect.Report, error) {
+	if f.report == nil {
+		return nil, errors.New("no netlink")
+	}
+	return f.report, nil
 }
 
 func (f *fake) userName(uid uint32) string {

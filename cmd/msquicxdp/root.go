@@ -10,17 +10,19 @@ import (
 func newRoot(t *tool) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "msquicxdp",
-		Short: "Show and administer the ports of MsQuic servers",
-		Long: `msquicxdp shows which process has which port, says what would happen to one
-that asks for a port, and reserves ports.
+		Short: "Show how MsQuic servers use XDP, and administer their ports",
+		Long: `msquicxdp shows whether XDP is in use and why not, shows which process has
+which port, says what would happen to one that asks for a port, and reserves
+ports.
 
 Exit status: 0 if it is done; 1 if 'ports explain' says that the port would be
-refused; 2 if the command line is wrong; 3 if it could not be done.`,
+refused, or 'status' that XDP is not in use; 2 if the command line is wrong; 3 if
+it could not be done.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().BoolVar(&t.json, "json", false, "print JSON")
-	root.AddCommand(newVersion(t), newPorts(t))
+	root.AddCommand(newVersion(t), newPorts(t), newStatus(t))
 	return root
 }
 

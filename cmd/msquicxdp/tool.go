@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msquicxdp/msquicxdp/datapath/inspect"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/reserve"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
@@ -39,6 +40,8 @@ type machine interface {
 	strangers(proto rules.Proto, port uint16, claims []portres.Held) ([]rules.Party, error)
 	// ask returns what would be decided.
 	ask(stateDir string, spec portres.Spec) (rules.Decision, error)
+	// inspect returns how XDP is used.
+	inspect(stateDir string) (*inspect.Report, error)
 	// userName and groupName return "" for an id without a name.
 	userName(uid uint32) string
 	groupName(gid uint32) string

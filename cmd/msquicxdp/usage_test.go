@@ -52,6 +52,10 @@ func TestUsage(t *testing.T) {
 		"ports release udp 1 2":     "3 arguments",
 		"ports watch --interval 0s": "--interval 0s: want 1ms or more",
 		"ports apply now":           "unknown command \"now\"",
+
+		"status eth0":                  "unknown command \"eth0\"",
+		"status --watch --interval 0s": "--interval 0s: want 1ms or more",
+		"status --foreign":             "unknown flag: --foreign",
 	} {
 		r := runOn(&fake{}, 80, strings.Fields(args)...)
 		if r.status != statusUsage || r.out != "" {

@@ -54,6 +54,11 @@ type Account struct {
 	Sockets []SocketAccount // of Census.Seats, in that order
 }
 
+// Seats reports whether the member in a slot has a seat.
+func (a *Account) Seats(slot uint32) bool {
+	return slices.ContainsFunc(a.Census.Seats, func(s SeatCensus) bool { return uint32(s.Slot) == slot })
+}
+
 // SocketAccount is what the kernel says of a member's socket.
 type SocketAccount struct {
 	Known    bool // it could be looked at
