@@ -34,6 +34,11 @@ func runChild(name string) int {
 			fmt.Println(err)
 			return 1
 		}
+	case "member":
+		if err := beMember(os.Args[1], os.Args[2]); err != nil {
+			fmt.Println(err)
+			return 1
+		}
 	case "tool":
 		main()
 	}
