@@ -57,6 +57,8 @@ func (i *statusInterface) program() string {
 		return "none"
 	case i.Ours:
 		return fmt.Sprintf("ours, number %d", i.Program)
+	case i.InUse && i.ProgramName != "":
+		return fmt.Sprintf("the application's, number %d, %s", i.Program, i.ProgramName)
 	case i.ProgramName == "":
 		return fmt.Sprintf("number %d", i.Program)
 	}

@@ -33,7 +33,7 @@ func (r *Report) directs(c portres.Held) bool {
 		return false
 	}
 	for _, i := range r.Interfaces {
-		if i.Rules != nil && i.Served() > 0 && i.Rules.direct(c) {
+		if i.Rules != nil && i.InUse() && i.Rules.direct(c) {
 			return true
 		}
 	}

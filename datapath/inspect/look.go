@@ -114,8 +114,6 @@ func (r *Report) lookAtProgram(i *Interface) {
 	}
 	c, err := classifier.Look(i.Occupant.Program)
 	if err != nil {
-		// Where members serve a queue, it is theirs, though it may not be seen.
-		i.Ours = i.Ours || len(i.Pools) > 0
 		r.hide("the XDP program of "+i.Name, err)
 		return
 	}

@@ -98,4 +98,8 @@ func (i *Interface) Served() (n int) {
 }
 
 // InUse reports whether packets of the interface can reach an AF_XDP socket of ours.
-func (i *Interface) InUse() bool { return i.Ours && i.Served() > 0 }
+func (i *Interface) InUse() bool { return i.Occupant.Program != 0 && i.Served() > 0 }
+
+// Mapped reports whether members serve the interface in map mode: its XDP program is the
+// application's own.
+func (i *Interface) Mapped() bool { return i.InUse() && !i.Ours }

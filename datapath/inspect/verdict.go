@@ -47,6 +47,9 @@ func (i *Interface) describe() string {
 	if i.Queues == 0 {
 		served = fmt.Sprintf("%d queues", i.Served())
 	}
+	if i.Mapped() && i.Occupant.Name != "" {
+		served += ", by the application's own program " + i.Occupant.Name
+	}
 	return fmt.Sprintf("%s (%v, %s, %s)", i.Name, i.Occupant.Mode, i.Copying(), served)
 }
 

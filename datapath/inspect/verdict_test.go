@@ -37,6 +37,8 @@ func TestVerdict(t *testing.T) {
 	}
 	lossy := served("eth0", 0, 1)
 	lossy.Pools[1].Account.Census.Missing = 500
+	mapped := served("eth0", 0, 1)
+	mapped.Ours, mapped.Occupant.Name = false, "mine"
 	silent := served("eth0", 0)
 	silent.Pools[0].Seats, silent.Pools[0].Account = 2, nil
 	asks := portres.Held{Version: portres.Version, Proto: rules.UDP, Port: 443, Party: rules.Party{XDP: true}}
@@ -60,6 +62,7 @@ func TestVerdict(t *testing.T) {
 			"XDP is not in use: x (pid 9): no rights", "x (pid 9): no luck"},
 		"partly refused": {Report{Interfaces: []Interface{served("eth0", 0, 1)}, Notices: []notice.Notice{{PID: 9, Program: "x", Reasons: []string{"eth1: it is down"}}}},
 			true, "in use on eth0", "x (pid 9): eth1: it is down"},
+		"map mode":  {Report{Interfaces: []Interface{mapped}}, true, "eth0 (native, copy, 2 of 2 queues, by the application's own program mine)", ""},
 		"elsewhere": {Report{Interfaces: []Interface{{Name: "eth0", Ours: true}}}, false, "another state directory", ""},
 		"idle":      {Report{Members: []Member{at(5, nil)}}, false, "1 members are there, and none serves a queue", ""},
 	} {

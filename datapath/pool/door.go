@@ -22,7 +22,7 @@ const (
 )
 
 const (
-	version  = 2   // of the files and of the wire
+	version  = 3   // of the files and of the wire
 	versions = 256 // that there can be
 )
 
