@@ -184,3 +184,23 @@ func TestGarbage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// docs/PROTOCOL.md has the numbers and an example.
+func TestDocument(t *testing.T) {
+	page, err := os.ReadFile("../../docs/PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(page)), " ") // lines may end anywhere
+	n := of(4711)
+	for _, words := range []string{
+		fmt.Sprintf("blanks to %d bytes", size),
+		fmt.Sprintf("a lock at `%#x` (2^40)", int64(heldAt)),
+		"`" + prefix + "`*pid*`.`*26 random letters and digits*`" + suffix + "`",
+		strings.TrimSpace(string(n.encode())),
+	} {
+		if !strings.Contains(text, words) {
+			t.Errorf("docs/PROTOCOL.md does not say %q", words)
+		}
+	}
+}
