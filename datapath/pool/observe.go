@@ -173,6 +173,7 @@ func parsePool(name string) (p ObservedPool, ok bool) {
 func (v *View) askAll(dir *rundir.Dir, names []string) {
 	var work sync.WaitGroup
 	var mu sync.Mutex
+	var learn []func() // what has been heard: nothing changes while it is asked
 	for _, name := range names {
 		slot, ok := parseSocket(name)
 		at := slices.IndexFunc(v.Members, func(o Observed) bool { return o.Slot == slot })
@@ -190,13 +191,18 @@ func (v *View) askAll(dir *rundir.Dir, names []string) {
 			accounts, err := p.askAbout(v.Pools)
 			mu.Lock()
 			defer mu.Unlock()
-			v.Members[at] = Observed{p.Peer, p.uid, err}
-			for i, a := range accounts {
-				v.Pools[i].learn(a)
-			}
+			learn = append(learn, func() {
+				v.Members[at] = Observed{p.Peer, p.uid, err}
+				for i, a := range accounts {
+					v.Pools[i].learn(a)
+				}
+			})
 		})
 	}
 	work.Wait()
+	for _, f := range learn {
+		f()
+	}
 }
 
 // askAbout asks a member about pools. It may be in none of them.
