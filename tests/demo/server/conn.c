@@ -103,7 +103,7 @@ struct conn *conn_new(
     c->peer = route->RemoteAddress;
     c->ref = (ngtcp2_crypto_conn_ref){quic_of_ref, c};
     count_add(&home->counts, COUNT_LIVE, 1);
-    routes_remember(&c->routes, route);
+    routes_remember(&c->routes, home->server->socket, route);
     c->tls = tls_session(&home->server->tls, &c->ref);
     if (c->tls == NULL || !make_quic(c, initial, now)) {
         conn_free(c);
@@ -209,7 +209,7 @@ void conn_read(struct conn *c, const CXPLAT_RECV_DATA *data, uint64_t now)
     if (c->state != CONN_OPEN) {
         return;
     }
-    routes_remember(&c->routes, data->Route);
+    routes_remember(&c->routes, c->home->server->socket, data->Route);
     ngtcp2_path path = routes_path(data->Route);
     ngtcp2_pkt_info info = {.ecn = data->TypeOfService & NGTCP2_ECN_MASK};
     settle(

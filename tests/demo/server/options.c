@@ -13,7 +13,7 @@ enum { MAX_WORKERS = 64 };
 
 static const char usage[] =
     "usage: server --certificate FILE --key FILE [--port PORT] [--workers N]\n"
-    "              [--identifier HEX] [--secret HEX]\n"
+    "              [--identifier HEX] [--secret HEX] [--xdp]\n"
     "\n"
     "Echoes checked data over QUIC (ALPN \"demo\"), through libmsquicxdp.a. Commands on stdin:\n"
     "\"report\" prints one line of JSON, the end of stdin ends the server.\n"
@@ -21,7 +21,8 @@ static const char usage[] =
     "  --identifier  the CIBIR identifier, 1 to 6 bytes, that its connection IDs carry, and by\n"
     "                which it shares the port; without, the port is its own\n"
     "  --secret      32 bytes that stateless reset tokens are made of, so that a server\n"
-    "                which is started again can reset the connections of the one that died\n";
+    "                which is started again can reset the connections of the one that died\n"
+    "  --xdp         asks for AF_XDP\n";
 
 static int hex_digit(char c)
 {
@@ -73,6 +74,7 @@ static bool parse_option(struct options *o, int option, const char *value)
     case 'w': return parse_number(value, 1, MAX_WORKERS, &o->workers);
     case 'i': return parse_identifier(o, value);
     case 's': return parse_hex(value, o->cids.secret, CID_SECRET) == CID_SECRET;
+    case 'x': o->xdp = true; return true;
     default: return false;
     }
 }
@@ -86,6 +88,7 @@ bool options_parse(struct options *o, int argc, char **argv)
         {"workers", required_argument, NULL, 'w'},
         {"identifier", required_argument, NULL, 'i'},
         {"secret", required_argument, NULL, 's'},
+        {"xdp", no_argument, NULL, 'x'},
         {NULL, 0, NULL, 0},
     };
     *o = (struct options){.name = "plain", .port = 4433, .workers = 2};

@@ -16,6 +16,7 @@ struct options {
     const char *key;
     uint16_t port; /* of [::], both families */
     uint16_t workers;
+    bool xdp; /* asks for AF_XDP */
     struct cid_scheme cids;
 };
 

@@ -3,6 +3,7 @@
 #include "routes.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "host/address.h"
 
@@ -27,18 +28,48 @@ static bool same(const CXPLAT_ROUTE *a, const CXPLAT_ROUTE *b)
            addr_equal(&a->LocalAddress, &b->LocalAddress);
 }
 
-void routes_remember(struct routes *r, CXPLAT_ROUTE *route)
+/* Whether both lead the same way, between the same addresses. */
+static bool same_way(const CXPLAT_ROUTE *a, const CXPLAT_ROUTE *b)
+{
+    return a->DatapathType == b->DatapathType &&
+           (a->DatapathType != CXPLAT_DATAPATH_TYPE_RAW ||
+            (a->Queue == b->Queue && memcmp(
+                                         a->NextHopLinkLayerAddress, b->NextHopLinkLayerAddress,
+                                         sizeof(a->NextHopLinkLayerAddress)) == 0));
+}
+
+/*
+ * Of AF_XDP the datagram has brought all that an answer needs, so that this does not wait. Where the
+ * queue has gone meanwhile, and the next hop is to be asked for first, the kernel leads the way.
+ */
+static void keep(CXPLAT_ROUTE *slot, CXPLAT_SOCKET *socket, CXPLAT_ROUTE *route)
+{
+    *slot = (CXPLAT_ROUTE){0};
+    QuicCopyRouteInfo(slot, route);
+    if (slot->State != RouteResolved &&
+        CxPlatResolveRoute(socket, slot, 0, NULL, NULL) != QUIC_STATUS_SUCCESS) {
+        slot->Queue = NULL;
+        slot->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL;
+        slot->State = RouteResolved;
+    }
+}
+
+void routes_remember(struct routes *r, CXPLAT_SOCKET *socket, CXPLAT_ROUTE *route)
 {
     for (unsigned i = 0; i < ROUTES; i++) {
         unsigned at = (r->latest + i) % ROUTES;
-        if (same(&r->slots[at], route)) {
+        CXPLAT_ROUTE *slot = &r->slots[at];
+        if (same(slot, route)) {
             r->latest = at;
+            if (!same_way(slot, route)) {
+                keep(slot, socket, route);
+            }
             return;
         }
     }
     r->latest = r->next;
     r->next = (r->next + 1) % ROUTES;
-    QuicCopyRouteInfo(&r->slots[r->latest], route);
+    keep(&r->slots[r->latest], socket, route);
 }
 
 CXPLAT_ROUTE *routes_find(struct routes *r, const ngtcp2_path *path)

@@ -16,8 +16,12 @@ struct routes {
     unsigned next; /* the slot for a new one */
 };
 
-/* Keeps the route of a datagram, in the place of the oldest if it is new. */
-void routes_remember(struct routes *r, CXPLAT_ROUTE *route);
+/*
+ * Keeps the route by which the socket got a datagram, ready to send by: in the place of the oldest if
+ * it is new. One that is known is kept as it is, unless it now leads over AF_XDP and did not before,
+ * the other way round, or through another queue or to another neighbour.
+ */
+void routes_remember(struct routes *r, CXPLAT_SOCKET *socket, CXPLAT_ROUTE *route);
 
 /* The one last remembered. */
 CXPLAT_ROUTE *routes_latest(struct routes *r);

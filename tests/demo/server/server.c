@@ -80,9 +80,10 @@ static bool open_socket(struct server *s)
 {
     const struct cid_scheme *cids = &s->options->cids;
     QUIC_ADDR local = addr_any(s->options->port);
+    unsigned xdp = s->options->xdp ? CXPLAT_SOCKET_FLAG_XDP : 0;
     CXPLAT_UDP_CONFIG config = {
         .LocalAddress = &local,
-        .Flags = CXPLAT_SOCKET_SERVER_OWNED,
+        .Flags = (CXPLAT_SOCKET_FLAGS)(CXPLAT_SOCKET_SERVER_OWNED | xdp),
         .CallbackContext = s,
         .CibirIdLength = cids->identifier_length,
         .CibirIdOffsetSrc = CID_IDENTIFIER_OFFSET,
