@@ -29,6 +29,8 @@ EOF
     demo) cat <<'EOF' ;;
 demo    Two server processes share one UDP port, told apart by their CIBIR identifiers, on real QUIC: others
         are refused with the reason, and one server is killed and started again while the other serves on.
+        First with one of them on AF_XDP and one on kernel sockets, then with both on one queue by AF_XDP;
+        on kernel sockets where AF_XDP cannot be had. --path mixed, xdp or kernel asks for one of these.
         In network namespaces that it makes and removes. Needs root.
 EOF
     bench) cat <<'EOF' ;;

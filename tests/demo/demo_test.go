@@ -6,52 +6,69 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/datapath/classifier"
+	"github.com/msquicxdp/msquicxdp/datapath/xdp"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 )
 
-func small(server string, workers int) Options {
-	return Options{Server: server, Workers: workers, Handshakes: 8, Bytes: 4 << 20}
+func small(server string, path Path, workers int) Options {
+	return Options{Server: server, Path: path, Workers: workers, Handshakes: 8, Bytes: 4 << 20}
 }
-
-// 24 connections in scenes, and those that are open while a server is killed.
-var result = regexp.MustCompile(`^demo ok: processes=2 handshakes=30 bytes=[0-9]+ misrouted=0 path=kernel$`)
 
 func TestRun(t *testing.T) {
 	server := serverProgram(t)
-	for _, workers := range []int{1, 3} {
-		t.Run(fmt.Sprintf("workers=%d", workers), func(t *testing.T) {
-			checkRun(t, small(server, workers))
+	for _, test := range []struct {
+		path    Path
+		workers int
+		ends    string // of the last line
+	}{
+		{Kernel, 2, "kernel"},
+		{XDP, 1, "xdp mode=native frames_missing=0"},
+		{XDP, 3, "xdp mode=native frames_missing=0"},
+		{Mixed, 2, "mixed mode=native frames_missing=0"},
+	} {
+		t.Run(fmt.Sprintf("%s,workers=%d", test.path, test.workers), func(t *testing.T) {
+			checkRun(t, small(server, test.path, test.workers), test.ends)
 		})
 	}
 }
 
-func checkRun(t *testing.T, o Options) {
+func checkRun(t *testing.T, o Options, ends string) {
 	netnstest.CheckFDs(t)
 	summary, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	// 24 connections in scenes, and those that are open while a server is killed.
+	result := regexp.MustCompile("^demo ok: processes=2 handshakes=30 bytes=[0-9]+ misrouted=0 path=" + ends + "$")
 	if line := summary.Result(); !result.MatchString(line) {
 		t.Errorf("last line %q, want %v", line, result)
 	}
 	for i, want := range []struct {
 		name, fate           string
+		server               int
 		negotiations, resets int64
 	}{
-		{"0a0b", "served on", 2, 2},
-		{"0c0d", "killed", 2, 2},
-		{"0c0d", "restarted", 0, witnesses},
+		{"0a0b", "killed", 0, 4, 2},
+		{"0a0b", "restarted", 0, 0, witnesses},
+		{"0c0d", "served on", 1, 4, 2},
 	} {
 		r := summary.Servers[i]
 		if r.Name != want.name || r.Fate != want.fate {
 			t.Errorf("server %d is %q, which %s; want %+v", i, r.Name, r.Fate, want)
+		}
+		if xdp := r.Path == string(XDP); xdp != o.Path.asks(want.server) {
+			t.Errorf("server %q, which %s, is on path %s", r.Name, r.Fate, r.Path)
 		}
 		// More resets: a late packet of a connection that is gone is reset too.
 		if r.Resets < want.resets || r.Negotiations != want.negotiations {
@@ -70,6 +87,34 @@ func checkRun(t *testing.T, o Options) {
 	}
 }
 
+// TestUnavailable shows that it is said why AF_XDP cannot be had. Here no interface
+// may be served.
+func TestUnavailable(t *testing.T) {
+	server := serverProgram(t)
+	netnstest.CheckFDs(t)
+	t.Setenv(xdp.Env, "none")
+	for _, path := range []Path{XDP, Mixed} {
+		_, err := Run(t.Context(), small(server, path, 1))
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "interface") {
+			t.Errorf("Run on path %s = %v, want %v and the reason", path, err, ErrUnavailable)
+		}
+	}
+	if _, err := Run(t.Context(), small(server, Kernel, 1)); err != nil {
+		t.Errorf("on kernel sockets: %v", err)
+	}
+}
+
+// TestRefusedXDP shows that a server without AF_XDP is noticed where another has it.
+func TestRefusedXDP(t *testing.T) {
+	s := newShow(t)
+	s.mustOpen(t, spec{identifier: identifiers[0], workers: 1, xdp: true})
+	t.Setenv(xdp.Env, "none")
+	err := s.open(t.Context(), spec{identifier: identifiers[1], workers: 1, xdp: true})
+	if err == nil || errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "interface") {
+		t.Errorf("the second server without AF_XDP: %v", err)
+	}
+}
+
 // TestCancel ends a run in its middle: nothing of it may be left.
 func TestCancel(t *testing.T) {
 	server := serverProgram(t)
@@ -77,7 +122,7 @@ func TestCancel(t *testing.T) {
 	want := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(time.Second, func() { cancel(want) })
-	o := small(server, 2)
+	o := small(server, XDP, 2)
 	o.Bytes = 1 << 40
 	begin := time.Now()
 	if _, err := Run(ctx, o); !errors.Is(err, want) {
@@ -85,6 +130,70 @@ func TestCancel(t *testing.T) {
 	}
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("it took %v to end", took)
+	}
+}
+
+// TestFullRing has more datagrams come for a server that is stopped than its ring takes:
+// what is too much is lost and counted, and nothing is missing afterwards.
+func TestFullRing(t *testing.T) {
+	s := newShow(t)
+	s.Path = XDP
+	for _, id := range identifiers {
+		s.mustOpen(t, spec{identifier: id, workers: 1, xdp: true})
+	}
+	stopped := s.servers[0].cmd.Process
+	s.signal(t, stopped, unix.SIGSTOP)
+	const many, ring = 700, 512
+	err := s.clients.lone(t.Context(), families[0], func(conn net.Conn) error {
+		question, _, err := unknownVersion(s.servers[0].spec, inOnePiece)
+		for range many {
+			if err == nil {
+				_, err = conn.Write(question)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	saw, err := s.see()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lost := saw.lost[stopped.Pid]; lost != many-ring {
+		t.Errorf("%d of %d datagrams found a ring of %d full", lost, many, ring)
+	}
+	s.signal(t, stopped, unix.SIGCONT)
+	s.waitReport(t, func(r *Report) bool { return r.Negotiations == ring })
+	if err := s.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if o := &s.summary.Observation; o.Missing != 0 || o.Members != 2 || o.Mode != classifier.Native {
+		t.Errorf("%+v", o)
+	}
+}
+
+func (s *show) signal(t *testing.T, p *os.Process, signal os.Signal) {
+	t.Helper()
+	if err := p.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	if signal != unix.SIGSTOP {
+		return
+	}
+	// All its threads have stopped when the kernel tells its parent.
+	if err := unix.Waitid(unix.P_PID, p.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitReport waits for what the first server reports.
+func (s *show) waitReport(t *testing.T, ok func(*Report) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(s.report(t)); {
+		if time.Now().After(deadline) {
+			t.Fatalf("the first server reports %+v", s.report(t))
+		}
 	}
 }
 
@@ -218,7 +327,8 @@ func TestAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeAll(conns)
-	if err := conns[0].checkReset(t.Context()); err == nil {
+	_, err = conns[0].echo(t.Context(), request{length: smallLength})
+	if err := conns[0].checkReset(err); err == nil {
 		t.Error("a connection that lives passed for one that was reset")
 	}
 }

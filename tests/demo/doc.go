@@ -10,12 +10,17 @@
 // are gone with the last descriptor that refers to them, whatever ends this
 // program.
 //
-//	client namespace               server namespace
-//	                                                   ┌ libmsquicxdp.a ── ngtcp2, 0a0b
-//	quic-go ── c0 ═══ veth ═══ s0 ── kernel, port 4433 ┤
-//	                                                   └ libmsquicxdp.a ── ngtcp2, 0c0d
+//	client namespace           server namespace
+//	                                                                ┌ libmsquicxdp.a ── ngtcp2, 0a0b
+//	quic-go ── c0 ═══ veth ═══ s0 ─┬─ AF_XDP, one queue, port 4433 ─┤
+//	                               └─ kernel,            port 4433 ─┤
+//	                                                                └ libmsquicxdp.a ── ngtcp2, 0c0d
 //
 // [Run] does all of it: exchanges with both, refusals of those who may not have
-// the port, and one server killed and started again while the other is busy. cmd
-// is the program that ./build.sh demo starts.
+// the port, and one server killed in the middle of transfers, and started again,
+// while the other is busy. [Path] says which of them ask for AF_XDP. Which way the
+// datagrams really went is measured from outside: by the counters of the XDP program
+// on s0 and those of the kernel's sockets, by the account that the members of the
+// queue's pool give of its frames, and by what the kernel says of their AF_XDP sockets.
+// cmd is the program that ./build.sh demo starts.
 package demo

@@ -28,7 +28,8 @@ type request struct {
 	seed      uint32
 	length    int64
 	keyUpdate bool                        // the server begins a key update
-	midway    func(context.Context) error // called when half is sent; may be nil
+	midway    func(context.Context) error // called when half is sent, or mark bytes; may be nil
+	mark      int64
 }
 
 // errMisrouted says that another server has answered.
@@ -104,9 +105,12 @@ func (r request) send(ctx context.Context, stream *quic.Stream) (digest [sha256.
 		return digest, err
 	}
 	hash := sha256.New()
-	half := r.length / 2
+	mark := r.mark
+	if mark == 0 {
+		mark = r.length / 2
+	}
 	for offset := int64(0); offset < r.length; {
-		if r.midway != nil && offset >= half {
+		if r.midway != nil && offset >= mark {
 			if err := r.midway(ctx); err != nil {
 				return digest, err
 			}

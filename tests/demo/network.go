@@ -34,6 +34,9 @@ type network struct {
 	server, client *namespace
 }
 
+// serverLink is the servers' end of the veth pair.
+const serverLink = "s0"
+
 // linkTimeout bounds the wait for the veth pair.
 const linkTimeout = 10 * time.Second
 
@@ -60,13 +63,13 @@ func newNetwork() (_ *network, err error) {
 			clientAddrs = append(clientAddrs, netip.PrefixFrom(addr, f.bits))
 		}
 	}
-	if err := n.server.configure("s0", serverAddrs); err != nil {
+	if err := n.server.configure(serverLink, serverAddrs); err != nil {
 		return nil, err
 	}
 	if err := n.client.configure("c0", clientAddrs); err != nil {
 		return nil, err
 	}
-	return n, errors.Join(n.server.waitUp("s0"), n.client.waitUp("c0"))
+	return n, errors.Join(n.server.waitUp(serverLink), n.client.waitUp("c0"))
 }
 
 func (n *network) close() {
@@ -80,10 +83,10 @@ func (n *network) close() {
 // addVeth runs in the server's namespace.
 func (n *network) addVeth(h *netlink.Handle) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = "s0"
+	attrs.Name = serverLink
 	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: "c0", PeerNamespace: netlink.NsFd(n.client.fd)}
 	if err := h.LinkAdd(pair); err != nil {
-		return fmt.Errorf("add the veth pair s0, c0: %w", err)
+		return fmt.Errorf("add the veth pair %s, c0: %w", serverLink, err)
 	}
 	return nil
 }

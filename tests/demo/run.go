@@ -15,6 +15,7 @@ import (
 // Options say how much to do. All must be set, but Log.
 type Options struct {
 	Server     string    // the server program
+	Path       Path      // how the servers receive and send
 	Workers    int       // of each server's worker pool
 	Handshakes int       // connections that only come, say a little, and go
 	Bytes      int64     // to be transferred, in both directions together
@@ -39,6 +40,7 @@ type show struct {
 	Options
 	*stage
 	servers []*server // that serve now
+	hadXDP  bool      // some server
 	summary Summary
 }
 
@@ -46,8 +48,8 @@ type show struct {
 // when all is gone again, also when ctx ends early.
 func Run(ctx context.Context, o Options) (*Summary, error) {
 	begin := time.Now()
-	s := &show{Options: o}
-	s.say("two network namespaces, joined by a veth pair")
+	s := &show{Options: o, summary: Summary{Path: o.Path}}
+	s.say("%s", o.Path.title())
 	var err error
 	if s.stage, err = newStage(o.Server); err != nil {
 		return nil, err
@@ -71,8 +73,9 @@ func (s *show) say(format string, args ...any) {
 }
 
 func (s *show) play(ctx context.Context) error {
-	for _, id := range identifiers {
-		if err := s.open(ctx, spec{identifier: id, workers: s.Workers}); err != nil {
+	for i, id := range identifiers {
+		sp := spec{identifier: id, workers: s.Workers, xdp: s.Path.asks(i), xdpOnly: s.Path == XDP}
+		if err := s.open(ctx, sp); err != nil {
 			return err
 		}
 	}
@@ -86,6 +89,9 @@ func (s *show) play(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
 	slices.SortStableFunc(s.summary.Servers, func(a, b Report) int { return strings.Compare(a.Name, b.Name) })
 	s.summary.take(s.clients)
 	return s.summary.check()
@@ -97,6 +103,9 @@ func (s *show) open(ctx context.Context, sp spec) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkXDP(ctx, srv); err != nil {
+		return errors.Join(err, srv.stop())
+	}
 	s.servers = append(s.servers, srv)
 	s.say("server %s on UDP port %d, pid %d", srv.name(), port, srv.cmd.Process.Pid)
 	return nil
@@ -105,11 +114,19 @@ func (s *show) open(ctx context.Context, sp spec) error {
 // take takes a server's report for the summary, at its end.
 func (s *show) take(ctx context.Context, srv *server, fate string) error {
 	report, err := srv.report(ctx)
-	if err == nil {
-		report.Fate = fate
-		s.summary.Servers = append(s.summary.Servers, *report)
+	if err != nil {
+		return err
 	}
-	return err
+	report.Fate = fate
+	if srv.xdp {
+		saw, err := s.look()
+		if err != nil {
+			return err
+		}
+		report.Lost = saw.lost[report.PID]
+	}
+	s.summary.Servers = append(s.summary.Servers, *report)
+	return nil
 }
 
 // exchanges plays the scenes of which every server has its part.

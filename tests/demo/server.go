@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/msquicxdp/msquicxdp/datapath/xdp"
 )
 
 // port is where servers listen.
@@ -27,6 +29,8 @@ const stopTimeout = 10 * time.Second
 type spec struct {
 	identifier []byte // its CIBIR identifier; none if empty
 	workers    int
+	xdp        bool // it asks for AF_XDP
+	xdpOnly    bool // and sends by it too, whether that is faster or not
 }
 
 // name is what the server calls itself, see server/options.h.
@@ -51,6 +55,7 @@ type server struct {
 // Report is what a server says about itself, see server/report.h.
 type Report struct {
 	Fate         string   `json:"-"` // what became of it
+	Lost         int64    `json:"-"` // packets for which its AF_XDP socket had no room
 	Name         string   `json:"name"`
 	PID          int      `json:"pid"`
 	Path         string   `json:"path"`
@@ -103,9 +108,15 @@ func (s *stage) launch(sp spec) (*server, error) {
 	if len(sp.identifier) > 0 {
 		args = append(args, "--identifier", sp.name())
 	}
+	if sp.xdp {
+		args = append(args, "--xdp")
+	}
 	srv := &server{spec: sp, cmd: exec.Command(s.program, args...), messages: &tail{},
 		lines: make(chan string, 1), exited: make(chan struct{})}
 	srv.cmd.Env = s.environ()
+	if sp.xdpOnly {
+		srv.cmd.Env = append(srv.cmd.Env, xdp.TransmitEnv+"=xdp")
+	}
 	srv.cmd.Stderr = srv.messages
 	// Not in our process group: Ctrl-C is for us, and we end it by closing its stdin.
 	srv.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -19,11 +20,26 @@ import (
 // on a veth pair, so there is no second try.
 const answerTimeout = 2 * time.Second
 
+// noticeTimeout is some times what it takes others to notice a death.
+const noticeTimeout = 100 * time.Millisecond
+
+// How long a client's first datagram may be. Fragments are put together by the kernel,
+// also for servers on AF_XDP, whose kernel sockets get what comes of it.
+const (
+	inOnePiece  = 1200 // the least that is answered
+	inFragments = 3000
+)
+
+// fragmented is how many datagrams come to the servers in fragments.
+var fragmented = int64(len(identifiers) * len(families))
+
 // stateless asks a server for the answers that it gives without a connection.
 func (c *clients) stateless(ctx context.Context, f family, to spec) error {
 	return c.lone(ctx, f, func(conn net.Conn) error {
-		if err := checkNegotiation(conn, to); err != nil {
-			return fmt.Errorf("version negotiation with %s over %s: %w", to.name(), f.name, err)
+		for _, length := range []int{inOnePiece, inFragments} {
+			if err := checkNegotiation(conn, to, length); err != nil {
+				return fmt.Errorf("version negotiation with %s over %s, for %d bytes: %w", to.name(), f.name, length, err)
+			}
 		}
 		if err := checkStatelessReset(conn, to); err != nil {
 			return fmt.Errorf("stateless reset by %s over %s: %w", to.name(), f.name, err)
@@ -32,19 +48,25 @@ func (c *clients) stateless(ctx context.Context, f family, to spec) error {
 	})
 }
 
-// checkUnreachable sends a datagram for a server that is not there. The kernel is
-// to answer as if nobody had the port.
+// checkUnreachable sends datagrams for a server that is not there. The kernel is
+// to answer as if nobody had the port, at once, or when the others have noticed that
+// the server is dead: what comes before lies in its AF_XDP socket.
 func (c *clients) checkUnreachable(ctx context.Context, f family, to spec) error {
 	return c.lone(ctx, f, func(conn net.Conn) error {
-		question, _, err := unknownVersion(to)
+		question, _, err := unknownVersion(to, inOnePiece)
 		if err != nil {
 			return err
 		}
-		if answer, err := ask(conn, question); !errors.Is(err, unix.ECONNREFUSED) {
-			return fmt.Errorf("a datagram for %s, which is not there, over %s: answered by %x, %v",
-				to.name(), f.name, answer, err)
+		for deadline := time.Now().Add(answerTimeout); ; {
+			answer, err := ask(conn, question, noticeTimeout)
+			if errors.Is(err, unix.ECONNREFUSED) {
+				return nil
+			}
+			if !errors.Is(err, os.ErrDeadlineExceeded) || time.Now().After(deadline) {
+				return fmt.Errorf("a datagram for %s, which is not there, over %s: answered by %x, %v",
+					to.name(), f.name, answer, err)
+			}
 		}
-		return nil
 	})
 }
 
@@ -64,11 +86,11 @@ func (c *clients) lone(ctx context.Context, f family, use func(net.Conn) error) 
 }
 
 // ask sends a datagram and returns the answer.
-func ask(conn net.Conn, question []byte) ([]byte, error) {
+func ask(conn net.Conn, question []byte, timeout time.Duration) ([]byte, error) {
 	if _, err := conn.Write(question); err != nil {
 		return nil, err
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(answerTimeout)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
 	}
 	answer := make([]byte, 2048)
@@ -78,25 +100,25 @@ func ask(conn net.Conn, question []byte) ([]byte, error) {
 
 // unknownVersion returns a client's first datagram, which offers a version that
 // nobody speaks, and its connection IDs as they are to come back.
-func unknownVersion(to spec) (datagram, ids []byte, err error) {
+func unknownVersion(to spec, length int) (datagram, ids []byte, err error) {
 	source, err := cidGenerator{to.identifier}.GenerateConnectionID()
 	if err != nil {
 		return nil, nil, err
 	}
 	dcid, scid := lengthAnd([]byte("whomever")), lengthAnd(source.Bytes())
 	datagram = slices.Concat([]byte{0xc0, 0x5a, 0x6a, 0x7a, 0x8a}, dcid, scid)
-	return append(datagram, make([]byte, 1200-len(datagram))...), slices.Concat(scid, dcid), nil
+	return append(datagram, make([]byte, length-len(datagram))...), slices.Concat(scid, dcid), nil
 }
 
 // lengthAnd is a connection ID as a long header has it.
 func lengthAnd(id []byte) []byte { return append([]byte{byte(len(id))}, id...) }
 
-func checkNegotiation(conn net.Conn, to spec) error {
-	question, ids, err := unknownVersion(to)
+func checkNegotiation(conn net.Conn, to spec, length int) error {
+	question, ids, err := unknownVersion(to, length)
 	if err != nil {
 		return err
 	}
-	answer, err := ask(conn, question)
+	answer, err := ask(conn, question, answerTimeout)
 	if err != nil {
 		return err
 	}
@@ -120,7 +142,7 @@ func checkStatelessReset(conn net.Conn, to spec) error {
 	}
 	question := append([]byte{0x40}, id.Bytes()...)
 	question = append(question, make([]byte, 60-len(question))...)
-	answer, err := ask(conn, question)
+	answer, err := ask(conn, question, answerTimeout)
 	if err != nil {
 		return err
 	}

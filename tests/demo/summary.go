@@ -13,6 +13,8 @@ import (
 
 // Summary is what came of the demo.
 type Summary struct {
+	Path             Path // that was asked for
+	Observation      Observation
 	Scenes           []Scene
 	Servers          []Report // one for each life of a server
 	Refusals         []Refusal
@@ -77,11 +79,29 @@ func (s *Summary) check() error {
 	begun := s.total(func(r *Report) int64 { return r.KeyUpdates })
 	want(begun >= moves, "servers began %d key updates, want %d", begun, moves)
 	want(s.RemoteKeyUpdates == begun, "servers began %d key updates, clients saw %d", begun, s.RemoteKeyUpdates)
+	s.checkPath(want)
 	want(s.Outage.Dropped == 0, "the sockets of the port dropped %d datagrams while one server was dead", s.Outage.Dropped)
 	// Not all: where the first packets overtake each other from worker to worker, a client takes them for lost.
 	want(10*s.ECNCapable >= 8*s.Handshakes, "ECN was validated on %d of %d connections only", s.ECNCapable, s.Handshakes)
 	want(s.ECNReceived > 0, "no packet came with the server's ECN mark")
 	return errors.Join(errs...)
+}
+
+// checkPath compares the way that servers were to go with the one that they went.
+func (s *Summary) checkPath(want func(ok bool, format string, args ...any)) {
+	o := &s.Observation
+	want(s.path() == s.Path, "path %s, want %s: AF_XDP sockets got %d packets, kernel sockets %d",
+		s.path(), s.Path, o.redirected(), o.Kernel.Received)
+	if s.Path == Kernel {
+		return
+	}
+	want(o.Members == s.Path.xdpServers(), "the queue's pool has %d members, want %d", o.Members, s.Path.xdpServers())
+	want(o.Missing == 0, "%d of %d frames are missing", o.Missing, o.Chunks)
+	if s.Path == XDP {
+		want(o.Early.Received == fragmented, "kernel sockets got %d datagrams before one server was killed, want the %d in fragments",
+			o.Early.Received, fragmented)
+		want(len(o.Redirected) == 1, "%d XDP programs, want one that outlives who brought it", len(o.Redirected))
+	}
 }
 
 // Print writes the tables.
@@ -97,10 +117,20 @@ func (s *Summary) Print(w io.Writer) {
 	printLine(w, "one server dead", "for %.2f s, and %d of its connections reset afterwards",
 		o.Elapsed.Seconds(), o.Resets)
 	printLine(w, "the other, meanwhile", "%d requests, all answered; %d datagrams dropped", o.Answered.Load(), o.Dropped)
+	s.Observation.print(w)
 	fmt.Fprintf(w, "\nRefused on UDP port %d:\n", port)
 	for _, r := range s.Refusals {
 		fmt.Fprintf(w, "- %s:\n%s", r.Who, wrapped(r.Reason, "    "))
 	}
+}
+
+func (o *Observation) print(w io.Writer) {
+	printLine(w, "kernel sockets", "received %d times, sent %d times", o.Kernel.Received, o.Kernel.Sent)
+	if len(o.Redirected) == 0 {
+		return
+	}
+	printLine(w, "AF_XDP sockets", "%d packets redirected to them, %s mode", o.redirected(), o.Mode)
+	printLine(w, "on one queue", "%d members; of %d frames %d missing", o.Members, o.Chunks, o.Missing)
 }
 
 func (s *Summary) printScenes(w io.Writer) {
@@ -130,6 +160,7 @@ func (s *Summary) printServers(w io.Writer) {
 	}{
 		{"server", func(r *Report) any { return r.Name }},
 		{"", func(r *Report) any { return r.Fate }},
+		{"path", func(r *Report) any { return r.Path }},
 		{"pid", func(r *Report) any { return r.PID }},
 		{"handshakes", func(r *Report) any { return r.Handshakes }},
 		{"MiB received and checked", func(r *Report) any { return fmt.Sprintf("%.1f", mebi(r.Bytes)) }},
@@ -142,6 +173,7 @@ func (s *Summary) printServers(w io.Writer) {
 		{"for another server", func(r *Report) any { return r.Misrouted }},
 		{"handed to their worker", func(r *Report) any { return r.HandedOver }},
 		{"dropped", func(r *Report) any { return r.Datapath.RxDropped }},
+		{"lost in a full ring", func(r *Report) any { return r.Lost }},
 		{"datagrams sent", func(r *Report) any { return r.Datapath.TxDatagrams }},
 		{"per crossing", func(r *Report) any { return ratio(r.Datapath.TxDatagrams, r.Datapath.TxBatches) }},
 		{"sends failed", func(r *Report) any { return r.Datapath.TxFailed }},
@@ -161,22 +193,25 @@ func (s *Summary) Result() string {
 	for _, r := range s.Servers {
 		processes[r.Name] = true
 	}
-	return fmt.Sprintf("demo ok: processes=%d handshakes=%d bytes=%d misrouted=%d path=%s",
+	line := fmt.Sprintf("demo ok: processes=%d handshakes=%d bytes=%d misrouted=%d path=%s",
 		len(processes), s.Handshakes, s.Bytes(), s.misrouted(), s.path())
+	if s.Path != Kernel {
+		line += fmt.Sprintf(" mode=%s frames_missing=%d", s.Observation.Mode, s.Observation.Missing)
+	}
+	return line
 }
 
-// path is "kernel" or "xdp", or both when servers differ.
-func (s *Summary) path() string {
-	path := ""
-	for _, r := range s.Servers {
-		switch path {
-		case "", r.Path:
-			path = r.Path
-		default:
-			path = "mixed"
-		}
+// path is the way that the datagrams took to the servers. A few may come by the kernel
+// on AF_XDP too, while a server starts: it has the port before it has a rule.
+func (s *Summary) path() Path {
+	o := &s.Observation
+	switch redirected := o.redirected(); {
+	case redirected == 0:
+		return Kernel
+	case 100*o.Kernel.Received <= redirected:
+		return XDP
 	}
-	return path
+	return Mixed
 }
 
 func printLine(w io.Writer, name, format string, args ...any) {

@@ -27,10 +27,13 @@ func main() {
 }
 
 func run() error {
-	server := flag.String("server", "", "the server `program`")
-	handshakes := flag.Int("handshakes", 40, "connections that only come and go")
-	bytes := flag.Int64("bytes", 64<<20, "bytes to transfer, in both directions together")
-	workers := flag.Int("workers", 2, "workers of each server")
+	o := demo.Options{Log: os.Stdout}
+	path := flag.String("path", auto, "the servers' `path`: xdp, mixed (one of them on kernel sockets), kernel,\n"+
+		"or auto: mixed and then xdp, or kernel where AF_XDP cannot be had")
+	flag.StringVar(&o.Server, "server", "", "the server `program`")
+	flag.IntVar(&o.Handshakes, "handshakes", 40, "connections that only come and go")
+	flag.Int64Var(&o.Bytes, "bytes", 64<<20, "bytes to transfer, in both directions together")
+	flag.IntVar(&o.Workers, "workers", 2, "workers of each server")
 	timeout := flag.Duration("timeout", 60*time.Second, "limit for all of it")
 	flag.Parse()
 	if os.Geteuid() != 0 {
@@ -40,9 +43,38 @@ func run() error {
 	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("%w: more than %v", errTimeout, *timeout))
 	defer cancel()
-	summary, err := demo.Run(ctx, demo.Options{
-		Server: *server, Workers: *workers, Handshakes: *handshakes, Bytes: *bytes, Log: os.Stdout,
-	})
+	if *path == auto {
+		return runAll(ctx, o)
+	}
+	var err error
+	if o.Path, err = demo.ParsePath(*path); err != nil {
+		return err
+	}
+	return runOne(ctx, o)
+}
+
+const auto = "auto"
+
+// runAll runs the demo on AF_XDP, or says why not and runs it on kernel sockets.
+func runAll(ctx context.Context, o demo.Options) error {
+	o.Path = demo.Mixed
+	err := runOne(ctx, o)
+	if errors.Is(err, demo.ErrUnavailable) {
+		fmt.Printf("\n== %v\n== so the demo runs on kernel sockets:\n", err)
+		o.Path = demo.Kernel
+		return runOne(ctx, o)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println()
+	o.Path = demo.XDP
+	return runOne(ctx, o)
+}
+
+// runOne runs the demo once.
+func runOne(ctx context.Context, o demo.Options) error {
+	summary, err := demo.Run(ctx, o)
 	if err != nil {
 		return err
 	}
