@@ -42,7 +42,7 @@ static MqxRaw *bring_up(CXPLAT_DATAPATH *datapath, uint64_t engine, uint16_t que
         mqx_gate_open(mqx_slot(raw->Endpoint[i]));
         mqx_slot_published(mqx_slot(raw->Endpoint[i]));
     }
-    if (!made || mqxGoRawServe(engine, raw->Endpoint, raw->Count, reason) != 0) {
+    if (!made || mqxGoRawServe(engine, raw->Endpoint, raw->Count, datapath->Count, reason) != 0) {
         mqxGoRawClose(engine);
         if (raw != NULL) {
             free_raw(raw);

@@ -83,7 +83,9 @@ func mqxGoRawMap(list *C.CXPLAT_XDP_MAP_CONFIG, count C.uint32_t, queues *C.uint
 }
 
 //export mqxGoRawServe
-func mqxGoRawServe(number C.uint64_t, list **C.MqxEndpoint, count C.uint16_t, reason *C.char) (status C.int) {
+func mqxGoRawServe(
+	number C.uint64_t, list **C.MqxEndpoint, count, partitions C.uint16_t, reason *C.char,
+) (status C.int) {
 	defer containInto(&status, reasonBuffer(reason))
 	e := engine(number)
 	eps := endpoints(list, count)
@@ -91,7 +93,7 @@ func mqxGoRawServe(number C.uint64_t, list **C.MqxEndpoint, count C.uint16_t, re
 		eps[i].Lease = e.handle(q)
 	}
 	eps[len(eps)-1].Lease = e.handle(e.Engine)
-	return failed(e.Serve(eps), reasonBuffer(reason))
+	return failed(e.Serve(eps, int(partitions)), reasonBuffer(reason))
 }
 
 //export mqxGoRawClose

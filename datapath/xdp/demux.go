@@ -18,6 +18,8 @@ type receiver struct {
 	local frame.IP       // or a wildcard, unless it is connected
 	port  uint16
 
+	partitions []uint16 // of its kernel sockets
+
 	// Of a connected socket:
 	connected  bool
 	remote     frame.IP

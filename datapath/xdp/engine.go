@@ -64,6 +64,9 @@ func (e *Engine) Close() {
 func (e *Engine) Add(req *batch.Open) (ticket uint64, err error) {
 	ep := req.Endpoints()[0]
 	r := &receiver{queue: ep.Queue, local: ipOf(&ep.Local), port: ep.Local.PortNumber()}
+	for _, ep := range req.Endpoints() {
+		r.partitions = append(r.partitions, ep.Partition)
+	}
 	if req.HasRemote {
 		r.connected = true
 		r.remote, r.remotePort = ipOf(&req.Remote), req.Remote.PortNumber()
@@ -158,12 +161,13 @@ func (e *Engine) Resolve(w *batch.Way) int32 {
 func (e *Engine) Answers(dst []batch.Way) int { return e.answers.take(dst) }
 
 // Serve watches the queues: ep[i] is that of Queues()[i], and the last one is
-// told of answers.
-func (e *Engine) Serve(eps []*batch.Endpoint) error {
+// told of answers. The datapath has so many partitions.
+func (e *Engine) Serve(eps []*batch.Endpoint, partitions int) error {
 	if len(eps) != len(e.net.queues)+1 {
 		return fmt.Errorf("%d endpoints for %d queues and the answers", len(eps), len(e.net.queues))
 	}
 	for i, q := range e.net.queues {
+		q.crowd.narrow = e.net.width(q.ifindex) < partitions
 		if err := q.watch(eps[i]); err != nil {
 			return err
 		}

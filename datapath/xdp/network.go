@@ -124,6 +124,16 @@ func (n *network) refresh() {
 	}
 }
 
+// width is how many queues of an interface are served.
+func (n *network) width(ifindex int) (width int) {
+	for _, q := range n.queues {
+		if q.ifindex == ifindex {
+			width++
+		}
+	}
+	return width
+}
+
 // queueOf chooses among the queues of an interface, in turn; nil if it has none.
 func (n *network) queueOf(ifindex int) *Queue {
 	start := int(n.next.Add(1))

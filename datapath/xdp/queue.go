@@ -21,6 +21,8 @@ type Queue struct {
 	kernelSends bool           // see Transmit
 	name        unsafe.Pointer // the value of CXPLAT_ROUTE.Queue
 
+	crowd crowd
+
 	sending  sync.Mutex
 	outgoing [batch.TxSegments]pool.Outgoing
 }

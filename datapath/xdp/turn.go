@@ -84,7 +84,7 @@ func (a *arrivals) packet(shared []byte) {
 		a.turn.Dropped++ // its socket has just gone
 		return
 	}
-	a.append(a.delivery(r.queue), &p, payload)
+	a.append(a.delivery(r.queue), a.partition(r, &p), &p, payload)
 	a.used += aligned(len(shared))
 }
 
@@ -113,8 +113,18 @@ func (a *arrivals) delivery(queue unsafe.Pointer) int {
 	return n
 }
 
+// partition chooses whose workers are to have a datagram. One flow alone is quickest
+// with the worker that receives.
+func (a *arrivals) partition(r *receiver, p *frame.Packet) uint16 {
+	flow := flowOf(p)
+	if !a.q.crowd.note(flow) || len(r.partitions) == 0 {
+		return a.ep.Partition
+	}
+	return r.partitions[uint64(flow)*uint64(len(r.partitions))>>32]
+}
+
 // append describes a datagram in the next slot of the block.
-func (a *arrivals) append(delivery int, p *frame.Packet, payload []byte) {
+func (a *arrivals) append(delivery int, partition uint16, p *frame.Packet, payload []byte) {
 	s := a.block.Slot(a.slot)
 	s.Block = a.block
 	r := a.block.RouteOf(s)
@@ -134,7 +144,7 @@ func (a *arrivals) append(delivery int, p *frame.Packet, payload []byte) {
 	d.Route = r
 	d.Buffer = unsafe.Pointer(&payload[0])
 	d.Length = uint16(len(payload))
-	d.Partition = a.ep.Partition
+	d.Partition = partition
 	d.TOS, d.TTL = p.TrafficClass, p.HopLimit
 	d.Flags = batch.RecvAllocatedRaw
 	*a.tail[delivery], a.tail[delivery] = d, &d.Next
