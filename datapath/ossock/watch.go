@@ -43,6 +43,18 @@ func rearm(ep *batch.Endpoint, events uint32) {
 	}
 }
 
+// WatchRoom says whether an endpoint that is watched is to be told, by EPOLLOUT, that there is
+// room to send.
+func WatchRoom(ep *batch.Endpoint, wanted bool) {
+	ep.Lock.Lock()
+	defer ep.Lock.Unlock()
+	events := ep.Events &^ unix.EPOLLOUT
+	if wanted {
+		events |= unix.EPOLLOUT
+	}
+	rearm(ep, events)
+}
+
 func unwatch(ep *batch.Endpoint) {
 	if ep.Watched == 1 {
 		epollCtl(ep, unix.EPOLL_CTL_DEL)

@@ -20,6 +20,8 @@ type wire struct {
 	frames   [][]byte
 	sent     [][]byte
 	kicks    int
+	left     int // submitted, and not yet taken
+	takes    int // packets with each kick; 0: all
 }
 
 func (w *wire) FD() int { return -1 }
@@ -58,9 +60,19 @@ func (w *wire) Submit(packets []pool.Outgoing) {
 		w.sent = append(w.sent, w.frames[i][:p.Length])
 	}
 	w.room -= len(packets)
+	w.left += len(packets)
 }
 
-func (w *wire) Kick() error { w.kicks++; return nil }
+func (w *wire) Kick() error {
+	w.kicks++
+	if w.takes == 0 {
+		w.left = 0
+	}
+	w.left -= min(w.left, max(w.takes, 0))
+	return nil
+}
+
+func (w *wire) Backlog() int { return w.left }
 
 // rig is a queue on a wire, and a turn that receives from it.
 type rig struct {

@@ -23,7 +23,10 @@ type Queue struct {
 
 	crowd crowd
 
-	sending  sync.Mutex
+	endpoint *batch.Endpoint // C's, as long as the queue is watched
+
+	sending  sync.Mutex // and what follows
+	awaiting bool       // room to send
 	outgoing [batch.TxSegments]pool.Outgoing
 }
 
@@ -38,11 +41,12 @@ type seat interface {
 	Frame(i int) []byte
 	Submit(packets []pool.Outgoing)
 	Kick() error
+	Backlog() int
 }
 
 func (q *Queue) watch(ep *batch.Endpoint) error {
 	ep.FD = int32(q.seat.FD())
-	q.name = ep.Queue
+	q.name, q.endpoint = ep.Queue, ep
 	zeroCopy, err := q.seat.ZeroCopy()
 	if err != nil {
 		return err

@@ -76,5 +76,34 @@ func (q *Queue) transmit(tx *batch.Tx) unix.Errno {
 		}
 	}
 	q.seat.Submit(q.outgoing[:count])
-	return kerr.Errno(q.seat.Kick())
+	return q.push()
+}
+
+// push makes the kernel send what has been submitted. It takes some at a time, and none
+// while the device is busy: then the socket says when to go on.
+func (q *Queue) push() unix.Errno {
+	for before := 0; ; {
+		errno := kerr.Errno(q.seat.Kick())
+		left := q.seat.Backlog()
+		if errno != 0 || left == 0 || left == before {
+			q.await(errno == 0 && left != 0)
+			return errno
+		}
+		before = left
+	}
+}
+
+// await says whether the worker is to go on when the socket has room.
+func (q *Queue) await(room bool) {
+	if room != q.awaiting {
+		q.awaiting = room
+		ossock.WatchRoom(q.endpoint, room)
+	}
+}
+
+// resume goes on with what the kernel has not taken before.
+func (q *Queue) resume() {
+	q.sending.Lock()
+	defer q.sending.Unlock()
+	q.push()
 }

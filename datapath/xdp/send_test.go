@@ -70,6 +70,28 @@ func TestSendOfMixedFamiliesIsRefused(t *testing.T) {
 	}
 }
 
+// The kernel takes a part with each call: all are made until it takes no more, and the rest
+// goes when the socket has room.
+func TestSendGoesOn(t *testing.T) {
+	r := newRig(t)
+	r.queue.endpoint = r.ep
+	r.wire.takes = 2
+	if errno := r.queue.transmit(outgoing("a", "b", "c", "d", "e")); errno != 0 || r.wire.left != 0 || r.wire.kicks != 3 || r.queue.awaiting {
+		t.Errorf("%v: %d left after %d calls, awaiting %v", errno, r.wire.left, r.wire.kicks, r.queue.awaiting)
+	}
+	r.wire.takes = -1 // busy
+	r.wire.left, r.wire.kicks = 0, 0
+	if errno := r.queue.transmit(outgoing("a", "b")); errno != 0 || r.wire.kicks > 3 || r.ep.Events&unix.EPOLLOUT == 0 {
+		t.Errorf("%v: %d calls, events %x", errno, r.wire.kicks, r.ep.Events)
+	}
+	r.wire.takes = 0
+	r.turn.Events = unix.EPOLLOUT
+	r.queue.Turn(r.ep, r.turn)
+	if r.wire.left != 0 || r.ep.Events&unix.EPOLLOUT != 0 {
+		t.Errorf("%d left when there is room, events %x", r.wire.left, r.ep.Events)
+	}
+}
+
 // kernelSocket opens a UDP socket as a datapath has it, and one that hears it.
 func kernelSocket(t *testing.T) (ep *batch.Endpoint, hears *net.UDPConn) {
 	t.Helper()

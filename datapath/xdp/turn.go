@@ -25,6 +25,9 @@ func (q *Queue) Turn(ep *batch.Endpoint, t *batch.Turn) {
 		// would come again for ever.
 		_, _ = unix.GetsockoptInt(q.seat.FD(), unix.SOL_SOCKET, unix.SO_ERROR)
 	}
+	if t.Events&unix.EPOLLOUT != 0 {
+		q.resume()
+	}
 	limit := room(t)
 	n := q.seat.Peek(limit)
 	a := arrivals{q: q, ep: ep, turn: t, at: -1}
