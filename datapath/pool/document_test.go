@@ -30,7 +30,7 @@ func TestDocument(t *testing.T) {
 		fmt.Sprintf("messages of %d bytes but *told*, which has %d.", messageSize, binary.Size(account{})),
 		"`" + socketPrefix + "`*slot*`.`*26 random letters and digits*`" + socketSuffix + "`",
 	}
-	for n, name := range map[kind]string{hello: "hello", who: "who", hand: "hand", reply: "reply", serve: "serve", ended: "ended", bye: "bye", tell: "tell", told: "told"} {
+	for n, name := range map[kind]string{hello: "hello", who: "who", hand: "hand", reply: "reply", serve: "serve", ended: "ended", bye: "bye", tell: "tell", told: "told", lend: "lend"} {
 		words = append(words, fmt.Sprintf("| %d *%s* |", n, name))
 	}
 	for _, w := range words {

@@ -15,11 +15,14 @@ func unlessNobody(err error) error {
 	return err
 }
 
-// find gets from any member what it has. All are asked at once whether they have it, so
-// that those that are stopped hold up nobody.
+// find gets from any member what it has. See findBy.
+func (m *Member) find(t topic) (answer, error) { return m.findBy(hand, t) }
+
+// findBy gets from any member what a question is answered with. All are asked at once
+// whether they have what it is about, so that those that are stopped hold up nobody.
 //
 // Errors: errNobody; [SilentError] where those who have not answered may have it.
-func (m *Member) find(t topic) (answer, error) {
+func (m *Member) findBy(question kind, t topic) (answer, error) {
 	peers := m.others()
 	type said struct {
 		*peer
@@ -39,7 +42,7 @@ func (m *Member) find(t topic) (answer, error) {
 		s := <-heard
 		var a answer
 		if s.has {
-			a, s.err = s.ask(hand, t)
+			a, s.err = s.ask(question, t)
 		}
 		switch {
 		case errors.Is(s.err, errSilent):

@@ -145,7 +145,7 @@ func (q *Queue) adopt(a answer) (err error) {
 		return err
 	}
 	q.control = newControl(m, &q.shape)
-	if err = q.open(func(_ *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return xsk.Join(sockets[0].fd, c) }); err != nil {
+	if err = q.open(func(_ *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return q.joinOrBorrow(sockets[0].fd, c) }); err != nil {
 		return err
 	}
 	kept = len(a.fds)
@@ -205,16 +205,7 @@ func (q *Queue) lacks() bool {
 // open opens the socket, and takes up the shared rings.
 func (q *Queue) open(make func(*xsk.UMEM, xsk.Config) (*xsk.Socket, error)) (err error) {
 	q.packets = xsk.UMEM{Memory: q.umem.bytes, Chunk: chunkSize, Metadata: q.shape.Checksums == 1}
-	c := xsk.Config{
-		Interface: int(q.topic.Ifindex), Queue: q.topic.Queue,
-		RX: q.shape.Ring, TX: q.shape.Send, Fill: q.shape.fill(), Completion: q.shape.completion(),
-		TXBudget: txBudget, Patience: releasePatience,
-	}
-	q.socket, err = make(&q.packets, c)
-	if errors.As(err, new(*xsk.UnsupportedError)) { // of the budget, perhaps: do without
-		c.TXBudget = 0
-		q.socket, err = make(&q.packets, c)
-	}
+	q.socket, err = withBudget(q.topic, q.shape, func(c xsk.Config) (*xsk.Socket, error) { return make(&q.packets, c) })
 	if err != nil {
 		return err
 	}
@@ -226,6 +217,22 @@ func (q *Queue) open(make func(*xsk.UMEM, xsk.Config) (*xsk.Socket, error)) (err
 	}
 	q.landed, err = xsk.NewSharedCompletion(q.socket.Completion, q.control.flights, q.shape.Receive, chunkSize)
 	return err
+}
+
+// withBudget makes a socket of a pool, for more packets in one call than is usual, where the
+// kernel lets it.
+func withBudget(t topic, shape geometry, make func(xsk.Config) (*xsk.Socket, error)) (*xsk.Socket, error) {
+	c := xsk.Config{
+		Interface: int(t.Ifindex), Queue: t.Queue,
+		RX: shape.Ring, TX: shape.Send, Fill: shape.fill(), Completion: shape.completion(),
+		TXBudget: txBudget, Patience: releasePatience,
+	}
+	s, err := make(c)
+	if errors.As(err, new(*xsk.UnsupportedError)) { // of the budget, perhaps: do without
+		c.TXBudget = 0
+		s, err = make(c)
+	}
+	return s, err
 }
 
 // txBudget is how many packets the kernel sends in one call.

@@ -225,6 +225,11 @@ func (m *Member) handle(p *peer, in *message, fds []int) error {
 		out.ID = in.ID
 		_ = p.tell(out, fds)
 		closeAll(fds)
+	case lend:
+		out, fds := m.lend(in.Topic)
+		out.ID = in.ID
+		_ = p.tell(out, fds)
+		closeAll(fds)
 	case tell:
 		return p.write(m.account(in).encode())
 	case ended:

@@ -23,12 +23,13 @@ const (
 	hello kind = 1 + iota // first of who connected: Slot
 	who                   // question: do you have this? ID, Topic
 	hand                  // question: hand it over. ID, Topic
-	reply                 // answer to either: ID, Found; to hand with descriptors
+	reply                 // answer to any: ID, Found; to hand and lend with descriptors
 	serve                 // I am in this pool: Topic, Seats[0]; with my socket, and map
 	ended                 // somebody is no more in this pool: Topic
 	bye                   // last of who closes
 	tell                  // question, of who is no member too: tell of this pool. ID, Topic
 	told                  // answer to it: an account
+	lend                  // question: make me a socket in this pool. ID, Topic
 )
 
 // topic is what a message is about: the program of an interface, or the pool of a queue.
@@ -139,7 +140,7 @@ func decodeInto(block any, b []byte) error {
 
 // check refuses numbers that lead nowhere.
 func (m *message) check() error {
-	if m.Kind < hello || m.Kind > tell || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers || m.Maps > 1 {
+	if m.Kind < hello || m.Kind > lend || m.Kind == told || m.Slot >= MaxSlots || m.Topic.Pool > 1 || m.Found > 1 || m.Count > MaxMembers || m.Maps > 1 {
 		return fmt.Errorf("a message that nobody sends: kind %d, slot %d, %+v, found %d, count %d", m.Kind, m.Slot, m.Topic, m.Found, m.Count)
 	}
 	return nil

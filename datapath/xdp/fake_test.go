@@ -22,6 +22,7 @@ type wire struct {
 	kicks    int
 	left     int // submitted, and not yet taken
 	takes    int // packets with each kick; 0: all
+	freed    int // TX frames, by a kick
 }
 
 func (w *wire) FD() int { return -1 }
@@ -65,6 +66,7 @@ func (w *wire) Submit(packets []pool.Outgoing) {
 
 func (w *wire) Kick() error {
 	w.kicks++
+	w.room += w.freed
 	if w.takes == 0 {
 		w.left = 0
 	}

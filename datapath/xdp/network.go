@@ -9,7 +9,10 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/datapath/classifier"
+	"github.com/msquicxdp/msquicxdp/datapath/ethtool"
 	"github.com/msquicxdp/msquicxdp/datapath/frame"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
@@ -76,8 +79,8 @@ var errNone = errors.New("no interface is served by AF_XDP")
 func (n *network) serve(e *Engine, i *net.Interface) error {
 	var seats []*pool.Queue
 	for number := range classifier.MaxQueues {
-		seat, err := n.member.Join(i.Index, number, pool.Options{Checksums: true})
-		if errors.Is(err, xsk.ErrNoQueue) && number > 0 {
+		seat, err := n.join(i.Index, number)
+		if number > 0 && (errors.Is(err, xsk.ErrNoQueue) || errors.Is(err, xsk.ErrPermission) && !hasQueue(i, number)) {
 			break
 		}
 		if err != nil {
@@ -96,6 +99,22 @@ func (n *network) serve(e *Engine, i *net.Interface) error {
 		n.programs = append(n.programs, p)
 	}
 	return nil
+}
+
+// join joins the pool of a queue. A new one is a small one where the process may not lock
+// the memory of a usual one (RLIMIT_MEMLOCK): 4 MiB, for four members.
+func (n *network) join(ifindex, number int) (*pool.Queue, error) {
+	seat, err := n.member.Join(ifindex, number, pool.Options{Checksums: true})
+	if errors.Is(err, unix.ENOBUFS) {
+		seat, err = n.member.Join(ifindex, number, pool.Options{Checksums: true, Members: 4, Ring: 256, Send: 128, Spare: 512})
+	}
+	return seat, err
+}
+
+// hasQueue asks whether an interface has a queue, for who may not try.
+func hasQueue(i *net.Interface, number int) bool {
+	queues, err := ethtool.Queues(i.Name)
+	return err == nil && number < queues
 }
 
 func (n *network) close() {

@@ -63,6 +63,21 @@ func Join(donor int, c Config) (*Socket, error) {
 	})
 }
 
+// Adopt makes a Socket of the descriptor of one that another process has made by [Join],
+// of the same queue and sizes, and handed over. The descriptor belongs to it, and Adopt closes it
+// when it fails. No privilege is needed.
+func Adopt(fd int, c Config) (*Socket, error) {
+	s := &Socket{fd: fd}
+	err := c.check()
+	if err == nil {
+		err = s.mapRings(&c)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
 // open makes a socket with its own rings, lets bind bind it, and maps the rings,
 // which has to come last: FILL and COMPLETION are those of the queue then.
 func open(c *Config, bind func(*Socket) error) (*Socket, error) {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+
+package ethtool
+
+import "encoding/binary"
+
+// struct ethtool_channels: cmd, the most of each kind, and then how many there are: rx, tx,
+// other, combined.
+const (
+	channelsSize     = 36
+	channelsRX       = 20
+	channelsCombined = 32
+)
+
+// Queues returns how many receive queues the interface of a name has now.
+//
+// Errors: [UnsupportedError] where the driver tells nothing: then it has one, as a rule.
+func Queues(name string) (int, error) {
+	d, err := open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer d.close()
+	b := make([]byte, channelsSize)
+	binary.NativeEndian.PutUint32(b, getChannels)
+	if err := d.call(b); err != nil {
+		return 0, refusal("ETHTOOL_GCHANNELS", err)
+	}
+	return int(binary.NativeEndian.Uint32(b[channelsRX:])) + int(binary.NativeEndian.Uint32(b[channelsCombined:])), nil
+}
