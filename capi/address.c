@@ -2,6 +2,7 @@
 /* address.c - names, the addresses of this host, and its gateways. */
 #include <netdb.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "_cgo_export.h"
 #include "copy.h"
@@ -166,6 +167,30 @@ QUIC_STATUS mqx_CxPlatDataPathGetLocalAddressForRemote(const QUIC_ADDR *remote, 
     return QUIC_STATUS_SUCCESS;
 }
 
+/*
+ * Queues become processors: queue i is taken to interrupt processor i, as drivers set it up, and what
+ * counts is that different queues are different processors, as long as there are enough.
+ */
+static CXPLAT_RSS_CONFIG *make_rss_config(const MqxRss *rss)
+{
+    size_t table = rss->TableCount * sizeof(uint32_t);
+    CXPLAT_RSS_CONFIG *config =
+        CxPlatAlloc(sizeof(*config) + table + rss->KeyLength, QUIC_POOL_DATAPATH_RSS_CONFIG);
+    if (config == NULL) {
+        return NULL;
+    }
+    config->HashTypes = (CXPLAT_RSS_HASH_TYPE)rss->HashTypes;
+    config->RssIndirectionTableCount = rss->TableCount;
+    config->RssIndirectionTable = (uint32_t *)(config + 1);
+    config->RssSecretKeyLength = rss->KeyLength;
+    config->RssSecretKey = (uint8_t *)config->RssIndirectionTable + table;
+    for (uint32_t i = 0; i < rss->TableCount; i++) {
+        config->RssIndirectionTable[i] = rss->Table[i] % (uint32_t)get_nprocs_conf();
+    }
+    memcpy(config->RssSecretKey, rss->Key, rss->KeyLength);
+    return config;
+}
+
 QUIC_STATUS mqx_CxPlatDataPathRssConfigGet(uint32_t interface_index, CXPLAT_RSS_CONFIG **config)
 {
     if (config == NULL) {
@@ -174,11 +199,24 @@ QUIC_STATUS mqx_CxPlatDataPathRssConfigGet(uint32_t interface_index, CXPLAT_RSS_
             "CxPlatDataPathRssConfigGet: needs a place for the configuration");
     }
     *config = NULL;
-    return mqx_fail(
-        QUIC_STATUS_NOT_SUPPORTED,
-        "CxPlatDataPathRssConfigGet(interface %u): comes with AF_XDP, which this version does not "
-        "have yet",
-        interface_index);
+    QUIC_STATUS status = mqx_runtime_start();
+    if (QUIC_FAILED(status)) {
+        return status;
+    }
+    const MqxTable *other = mqx_copy_other();
+    if (other != NULL) {
+        return other->CxPlatDataPathRssConfigGet(interface_index, config);
+    }
+    char reason[MQX_REASON] = "";
+    MqxRss rss;
+    status = (QUIC_STATUS)mqxGoRss(interface_index, &rss, reason);
+    if (QUIC_FAILED(status)) {
+        return mqx_fail(status, "%s", reason);
+    }
+    *config = make_rss_config(&rss);
+    return *config != NULL
+               ? QUIC_STATUS_SUCCESS
+               : mqx_fail(QUIC_STATUS_OUT_OF_MEMORY, "CxPlatDataPathRssConfigGet: out of memory");
 }
 
 void mqx_CxPlatDataPathRssConfigFree(CXPLAT_RSS_CONFIG *config)

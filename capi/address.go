@@ -4,6 +4,7 @@ package main
 
 /*
 #include "../datapath/batch/batch.h"
+#include "rss.h"
 */
 import "C"
 
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
+	"github.com/msquicxdp/msquicxdp/datapath/ethtool"
 	"github.com/msquicxdp/msquicxdp/datapath/route"
 )
 
@@ -91,3 +93,28 @@ func mqxGoLocalAddressFor(remote, local *C.QUIC_ADDR, reason *C.char) (status C.
 	*(*batch.Addr)(unsafe.Pointer(local)) = addrOf(source, ifindex)
 	return 0
 }
+
+//export mqxGoRss
+func mqxGoRss(ifindex C.uint32_t, out *C.MqxRss, reason *C.char) (status C.int) {
+	defer containInto(&status, reasonBuffer(reason))
+	c, err := ethtool.GetRSS(int(ifindex))
+	if err != nil {
+		return failed(err, reasonBuffer(reason))
+	}
+	out.HashTypes = C.uint32_t(c.Types)
+	out.KeyLength = C.uint32_t(len(c.Key))
+	out.TableCount = C.uint32_t(len(c.Table))
+	for i, b := range c.Key {
+		out.Key[i] = C.uint8_t(b)
+	}
+	for i, queue := range c.Table {
+		out.Table[i] = C.uint32_t(queue)
+	}
+	return 0
+}
+
+// The bounds are the same in C.
+var (
+	_ [ethtool.MaxKey]byte   = [C.MQX_RSS_KEY]byte{}
+	_ [ethtool.MaxTable]byte = [C.MQX_RSS_TABLE]byte{}
+)

@@ -963,12 +963,14 @@ typedef struct CXPLAT_RSS_CONFIG {
     uint32_t RssSecretKeyLength; /* bytes */
     uint32_t RssIndirectionTableCount;
     uint8_t *RssSecretKey;
-    uint32_t *RssIndirectionTable; /* processor numbers */
+    uint32_t
+        *RssIndirectionTable; /* processor numbers; queue i of the interface is processor i's */
 } CXPLAT_RSS_CONFIG;
 
 /*
- * How an interface spreads packets over processors: one block, key and table inside, that
- * CxPlatDataPathRssConfigFree frees.
+ * How an interface spreads packets over processors, as its driver tells ethtool: one block, key and
+ * table inside, that CxPlatDataPathRssConfigFree frees. The table is looked up by the low bits of a
+ * Toeplitz hash; of an interface that does otherwise, or tells nothing, the answer is NOT_SUPPORTED.
  *
  * Threads   passive
  * Blocks    for system calls

@@ -225,16 +225,20 @@ TEST(gateways_of_both_families)
 
 /* ---- receive side scaling ---- */
 
-TEST(rss_of_loopback_is_not_supported)
+static void no_rss(uint32_t interface_index, QUIC_STATUS want)
 {
     CXPLAT_RSS_CONFIG *config = (CXPLAT_RSS_CONFIG *)(uintptr_t)0x5a5a;
-    QUIC_STATUS status = CxPlatDataPathRssConfigGet(if_nametoindex("lo"), &config);
-    CHECK(status == QUIC_STATUS_NOT_SUPPORTED || status == QUIC_STATUS_NOT_FOUND);
+    CHECK_REFUSED(CxPlatDataPathRssConfigGet(interface_index, &config), want);
     CHECK(config == NULL);
-    config = (CXPLAT_RSS_CONFIG *)(uintptr_t)0x5a5a;
-    status = CxPlatDataPathRssConfigGet(0xdead, &config);
-    CHECK(status == QUIC_STATUS_NOT_SUPPORTED || status == QUIC_STATUS_NOT_FOUND);
-    CHECK(config == NULL);
+}
+
+TEST(rss_of_interfaces_that_have_none)
+{
+    REQUIRE(link_add_veth("veth0", "veth1"));
+    no_rss(if_nametoindex("lo"), QUIC_STATUS_NOT_SUPPORTED);
+    no_rss(if_nametoindex("veth0"), QUIC_STATUS_NOT_SUPPORTED);
+    no_rss(0xdead, QUIC_STATUS_NOT_FOUND);
+    CHECK(link_delete("veth0"));
 }
 
 __attribute__((constructor)) static void prepare(void)
@@ -250,4 +254,4 @@ CHECK_MAIN(
     CASE(local_address_for_a_remote_one),
     CASE(without_a_gateway_there_is_none),
     CASE(gateways_of_both_families),
-    CASE(rss_of_loopback_is_not_supported))
+    CASE(rss_of_interfaces_that_have_none))
