@@ -211,8 +211,7 @@ static void choose_source(CXPLAT_DATAPATH *datapath, MqxOpen *request)
 /* How many endpoints a UDP socket has: one, or one for each partition. */
 static uint16_t count_endpoints(const CXPLAT_DATAPATH *datapath, const CXPLAT_UDP_CONFIG *config)
 {
-    if (datapath->MapMode || config->RemoteAddress != NULL ||
-        (config->Flags & CXPLAT_SOCKET_FLAG_PARTITIONED) != 0) {
+    if (config->RemoteAddress != NULL || (config->Flags & CXPLAT_SOCKET_FLAG_PARTITIONED) != 0) {
         return 1;
     }
     if (config->CibirIdLength != 0 && datapath->Count > MQX_CIBIR_SOCKETS) {
@@ -259,21 +258,23 @@ static QUIC_STATUS check_mapped(const CXPLAT_UDP_CONFIG *config, const MqxOpen *
     return QUIC_STATUS_SUCCESS;
 }
 
-/* A socket that is known to AF_XDP only: its one endpoint is no more than a name for it. */
+/* A socket that is known to AF_XDP only: its endpoints are no more than names for it, and partitions. */
 static QUIC_STATUS open_mapped(CXPLAT_SOCKET *socket, MqxOpen *request, CXPLAT_SOCKET **out)
 {
-    MqxSlot *slot = mqx_slot(socket->Endpoint[0]);
-    MqxCounters *counters = mqx_counters(slot->Endpoint.Partition);
+    MqxCounters *counters = mqx_counters(socket->Endpoint[0]->Partition);
     socket->Local = request->Local;
     socket->Remote = request->Remote;
     socket->HasRemote = request->HasRemote;
-    slot->Endpoint.Local = request->Local;
-    slot->Endpoint.Cibir = request->Cibir;
     request->Endpoint = socket->Endpoint;
-    request->Count = 1;
+    request->Count = socket->Count;
     *out = socket; /* before the first up-call */
-    mqx_gate_open(slot);
-    mqx_slot_published(slot);
+    for (uint16_t i = 0; i < socket->Count; i++) {
+        MqxSlot *slot = mqx_slot(socket->Endpoint[i]);
+        slot->Endpoint.Local = request->Local;
+        slot->Endpoint.Cibir = request->Cibir;
+        mqx_gate_open(slot);
+        mqx_slot_published(slot);
+    }
     int status =
         mqxGoRawAdd(atomic_load(&socket->Datapath->Raw)->Engine, request, &socket->RawTicket);
     if (status != 0) {
