@@ -666,8 +666,9 @@ struct CXPLAT_RECV_DATA {
     CXPLAT_ROUTE *Route;
     uint8_t *Buffer;
     uint16_t BufferLength;   /* 1 to 65507 */
-    uint16_t PartitionIndex; /* of the worker that received it, below the pool's count; core
-                              * moves the connection there */
+    uint16_t PartitionIndex; /* of the worker that is to have it, below the pool's count; core
+                              * moves the connection there. Raw: not always the one that calls,
+                              * nor the same one in a chain */
     uint8_t TypeOfService;   /* traffic class byte; TCP: 0 */
     uint8_t HopLimitTTL;     /* 1 to 255; TCP: 0 */
     __extension__ uint16_t Allocated : 1;          /* 1 while core has it */

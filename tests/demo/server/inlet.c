@@ -56,7 +56,8 @@ static bool read_arrival(struct partition *p, CXPLAT_RECV_DATA *data, struct arr
 static struct partition *owner(struct partition *p, const struct arrival *a)
 {
     if (a->is_long && !is_handshake(a)) {
-        return owners_claim(&p->server->owners, &a->dcid, p);
+        struct partition *named = &p->server->partitions[a->data->PartitionIndex];
+        return owners_claim(&p->server->owners, &a->dcid, named);
     }
     uint16_t index = a->dcid.datalen == CID_LENGTH ? cid_partition(a->dcid.data) : p->index;
     return index < p->server->options->workers ? &p->server->partitions[index] : p;

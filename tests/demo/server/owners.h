@@ -3,9 +3,9 @@
  * owners.h - which worker has begun which handshake.
  *
  * Later a connection ID says itself whose it is. A client's first one is random, and the datagrams
- * of one handshake may come in on several workers (the kernel steers them by processor): the first
- * worker to see it owns the connection. This is the only state that workers share, under one lock
- * that packets with a long header take.
+ * of one handshake may come in on several workers (the kernel steers them by processor): the worker
+ * that the first datagram names owns the connection. This is the only state that workers share,
+ * under one lock that packets with a long header take.
  */
 #ifndef DEMO_OWNERS_H
 #define DEMO_OWNERS_H

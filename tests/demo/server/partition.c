@@ -17,6 +17,9 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * NGTCP2_SECONDS + (uint64_t)t.tv_nsec;
 }
 
+/* The partition of this thread's worker; NULL before its first turn. */
+static _Thread_local struct partition *here;
+
 static void make_ready(struct partition *p)
 {
     __atomic_store_n(&p->context.Ready, TRUE, __ATOMIC_RELEASE);
@@ -24,14 +27,31 @@ static void make_ready(struct partition *p)
 
 /* ---- what comes in ---- */
 
-void partition_receive(struct partition *p, CXPLAT_RECV_DATA *chain)
+/* Leaves a chain to the worker that is to have its first datagram. */
+static void leave(struct server *server, CXPLAT_RECV_DATA *chain)
 {
-    if (p->ended) {
-        CxPlatRecvDataReturn(chain);
-        return;
+    struct partition *p = &server->partitions[chain->PartitionIndex];
+    struct chain all;
+    chain_init(&all);
+    while (chain != NULL) {
+        CXPLAT_RECV_DATA *data = chain;
+        chain = data->Next;
+        chain_add(&all, data);
     }
-    inlet_take(p, chain, now_ns());
-    make_ready(p);
+    partition_give(p, &all);
+    CxPlatRecvDataReturn(chain_take(&all)); /* none, unless that worker has ended */
+}
+
+void partition_receive(struct server *server, CXPLAT_RECV_DATA *chain)
+{
+    if (here == NULL) {
+        leave(server, chain);
+    } else if (here->ended) {
+        CxPlatRecvDataReturn(chain);
+    } else {
+        inlet_take(here, chain, now_ns());
+        make_ready(here);
+    }
 }
 
 void partition_give(struct partition *p, struct chain *chain)
@@ -119,6 +139,7 @@ static void end(struct partition *p)
 static BOOLEAN turn(void *context, CXPLAT_EXECUTION_STATE *state)
 {
     struct partition *p = context;
+    here = p;
     if (atomic_load(&p->server->stopping)) {
         end(p);
         return FALSE;
@@ -169,6 +190,7 @@ bool partition_open(struct partition *p, struct server *server, uint16_t index)
     p->context.Context = p;
     p->context.Callback = turn;
     p->context.NextTimeUs = UINT64_MAX;
+    p->context.Ready = TRUE; /* a first turn, to know the thread */
     CxPlatWorkerPoolAddExecutionContext(server->pool, &p->context, index);
     return true;
 }

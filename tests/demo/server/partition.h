@@ -42,8 +42,11 @@ void partition_close(struct partition *p);
 /* Makes it take its turn. Any thread. */
 void partition_wake(struct partition *p);
 
-/* The receive up-call, on the worker. */
-void partition_receive(struct partition *p, CXPLAT_RECV_DATA *chain);
+/*
+ * The receive up-call, on any worker. It need not be the one that a datagram names: where an
+ * interface has fewer queues than there are workers, those of the queues receive for all.
+ */
+void partition_receive(struct server *server, CXPLAT_RECV_DATA *chain);
 
 /* Takes datagrams from another worker, all of them, or none if it has ended. */
 void partition_give(struct partition *p, struct chain *chain);

@@ -40,9 +40,8 @@ static void log_line(void *context, enum msquicxdp_level level, const char *mess
 
 static void receive(CXPLAT_SOCKET *socket, void *context, CXPLAT_RECV_DATA *chain)
 {
-    struct server *s = context;
     (void)socket;
-    partition_receive(&s->partitions[chain->PartitionIndex], chain);
+    partition_receive(context, chain);
 }
 
 /* A socket that is connected to nobody does not hear of this. */
