@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
+	"github.com/msquicxdp/msquicxdp/portres"
 )
 
 // Verdict answers in one sentence whether XDP is in use, and if not why.
@@ -107,6 +108,9 @@ func (r *Report) reasons() (list []string) {
 	if len(list) > 0 {
 		return list
 	}
+	if len(r.Hidden) > 0 {
+		return []string{"as far as can be seen: " + r.Hidden[0].Error()}
+	}
 	for _, i := range r.Interfaces {
 		if i.Ours && len(i.Pools) == 0 {
 			list = append(list, fmt.Sprintf("the classifier on %s has no members here: "+
@@ -116,18 +120,13 @@ func (r *Report) reasons() (list []string) {
 	if len(r.Members) > 0 {
 		list = append(list, fmt.Sprintf("%d members are there, and none serves a queue", len(r.Members)))
 	}
-	if len(list) == 0 && len(r.Hidden) > 0 {
-		return []string{"as far as can be seen: " + r.Hidden[0].Error()}
+	if len(list) > 0 {
+		return list
 	}
-	if len(list) == 0 {
-		for _, c := range r.Claims {
-			if c.Party.XDP {
-				return []string{"a process asks for it, and has not said why it has none"}
-			}
-		}
-		return []string{"no process asks for it"}
+	if slices.ContainsFunc(r.Claims, func(c portres.Held) bool { return c.Party.XDP }) {
+		return []string{"a process asks for it, and has not said why it has none"}
 	}
-	return list
+	return []string{"no process asks for it"}
 }
 
 // warnings tell of what is not as it should be.

@@ -64,7 +64,9 @@ func TestVerdict(t *testing.T) {
 			true, "in use on eth0", "x (pid 9): eth1: it is down"},
 		"map mode":  {Report{Interfaces: []Interface{mapped}}, true, "eth0 (native, copy, 2 of 2 queues, by the application's own program mine)", ""},
 		"elsewhere": {Report{Interfaces: []Interface{{Name: "eth0", Ours: true}}}, false, "another state directory", ""},
-		"idle":      {Report{Members: []Member{at(5, nil)}}, false, "1 members are there, and none serves a queue", ""},
+		"other version": {Report{Interfaces: []Interface{{Name: "eth0", Ours: true}}, Hidden: []error{errors.New("members: another version")}}, false,
+			"as far as can be seen: members: another version", ""},
+		"idle": {Report{Members: []Member{at(5, nil)}}, false, "1 members are there, and none serves a queue", ""},
 	} {
 		v := test.r.Verdict()
 		warnings := strings.Join(v.Warnings, "\n")
