@@ -193,6 +193,9 @@ func TestStatusOfMembers(t *testing.T) {
 	}
 
 	h.must(b.Process.Signal(unix.SIGSTOP))
+	var stopped unix.WaitStatus
+	_, err := unix.Wait4(b.Process.Pid, &stopped, unix.WUNTRACED, nil)
+	h.must(err)
 	h.send("0c0d", 600) // of which its ring takes 512
 	s = h.statusJSON()
 	if !s.InUse || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "(pid "+b.pid()+"): it does not answer") {

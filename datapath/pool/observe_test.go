@@ -99,6 +99,10 @@ func TestObserve(t *testing.T) {
 	}
 	check(false)
 	two.signal(syscall.SIGSTOP)
+	var stopped syscall.WaitStatus
+	if _, err := syscall.Wait4(two.cmd.Process.Pid, &stopped, syscall.WUNTRACED, nil); err != nil {
+		t.Fatal(err)
+	}
 	check(true)
 	// What comes for it while it is stopped fills its ring, and that is seen.
 	for i := range uint64(2 * small.Ring) {
