@@ -51,7 +51,7 @@ type MapTakenError struct {
 
 // Error implements error.
 func (e *MapTakenError) Error() string {
-	return fmt.Sprintf("the XSKMAP for interface %d has a socket for queue %d, which is another datapath's or program's: give each datapath a map of its own", e.Ifindex, e.Queue)
+	return fmt.Sprintf("the XSKMAP for interface %d has a socket for queue %d, which is another datapath's, interface's or program's: give each datapath a map of its own for each interface", e.Ifindex, e.Queue)
 }
 
 // Unwrap lets errors.Is compare with the errno.

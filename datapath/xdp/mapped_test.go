@@ -231,11 +231,14 @@ func TestMapModeBorrowsItsSocket(t *testing.T) {
 	w.send(1, 4)
 	lender.wait(firstPort, 3)
 	guest.wait(firstPort+1, 4)
-	guest.close()
 	lender.whole()
 	if _, outside := w.start(1, who{uid: nobodyUID, gid: nobodyUID}); outside.Err == "" {
 		t.Error("a user who has no part in the state directory got in")
 	}
+	lender.kill()
+	w.send(1, 4)
+	guest.wait(firstPort+1, 8)
+	guest.whole()
 }
 
 // What a dead process had comes back: the others take its socket out of its map, and give its chunks
@@ -330,6 +333,13 @@ func TestMapModeServesAllQueues(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Close()
+}
+
+func TestMapModeHasNoKernelSockets(t *testing.T) {
+	t.Setenv(TransmitEnv, "kernel")
+	if _, _, err := OpenMapped(nil); err == nil || !strings.Contains(err.Error(), TransmitEnv) {
+		t.Errorf("%v", err)
+	}
 }
 
 // Programs and maps of both kinds cannot be mixed on an interface.

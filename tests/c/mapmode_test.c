@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host/duo.h"
+#include "host/link.h"
 #include "host/peer.h"
 #include "host/redirect.h"
 #include "host/wire.h"
@@ -270,7 +271,7 @@ TEST(maps_that_cannot_be_used)
     REQUIRE(application_open(&a));
     int array = redirect_map(BPF_MAP_TYPE_ARRAY, ENTRIES);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    const int bad[] = {-1, 1 << 20, array, null, a.end[1].program};
+    const int bad[] = {-1, 1 << 20, array, null, a.end[1].program, a.end[0].map};
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         CXPLAT_XDP_MAP_CONFIG maps[2] = {a.config[0], a.config[1]};
         maps[1].MapHandle = bad[i];
@@ -283,6 +284,8 @@ TEST(maps_that_cannot_be_used)
     struct rig rig;
     CHECK(rig_open_maps(&rig, 1, a.config, 2));
     rig_close(&rig);
+    CHECK(link_down(wire_end[1]));
+    init_refused(a.config, 2);
     application_close(&a);
 }
 
