@@ -124,7 +124,8 @@ func (s *show) killAndRestart(ctx context.Context, victim *server) error {
 	s.summary.Outage.Elapsed = time.Since(begin)
 	for i, c := range witness {
 		if err := c.checkReset(<-cut[i]); err != nil {
-			return err
+			return fmt.Errorf("%w; the server was back after %v, and this is known after %v", err,
+				s.summary.Outage.Elapsed, time.Since(begin))
 		}
 		s.summary.Outage.Resets++
 	}
