@@ -39,12 +39,21 @@ build_host() {
 
 build_programs() {
     local src=$root/tests/bench/prog
-    local common=("$src"/{options,worker,meter}.c) bare=("$src"/{udp,reader,burst}.c)
+    local common=("$src"/{options,worker,meter,syscalls}.c) bare=("$src"/{udp,reader,burst}.c)
     compile "$src"/peer*.c "${common[@]}" "${bare[@]}" -o "$out/peer"
     compile "$src"/bench_plain.c "$src"/plain_*.c "${common[@]}" "${bare[@]}" -o "$out/bench_plain"
+    compile "$src"/bench_xdp_plain.c "$src"/{xdp_*,xsk}.c "${common[@]}" -o "$out/bench_xdp_plain"
     # The host calls the archive, and the archive the host.
     compile "$src"/bench_ours.c "$src"/ours*.c "${common[@]}" \
         "$out/libhost.a" "$archive" "$out/libhost.a" -lpthread -ldl -o "$out/bench_ours"
+}
+
+# What is measured in Go: rings, and the benchmarks of packages.
+build_go() {
+    cd "$root" || return
+    go build -o "$out/bench_xdp_rings" ./tests/bench/rings
+    go test -c -o "$out/xdp.test" ./datapath/xdp
+    go test -c -o "$out/classifier.test" ./datapath/classifier
 }
 
 build_all() {
@@ -60,5 +69,8 @@ if $measures && ((EUID != 0)); then die "bench.sh: needs root, to make network n
 need_builder
 mkdir -p "$out"
 (cd "$root" && go build -o "$out/bench" ./tests/bench/cmd) >&2
-if $measures; then build_all >&2; fi
+if $measures; then
+    build_go >&2
+    build_all >&2
+fi
 exec "$out/bench" -dir "$out" -archive "$archive" "$@"

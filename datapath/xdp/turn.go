@@ -64,6 +64,10 @@ type arrivals struct {
 	block *batch.Rx
 	slot  uint32
 	used  int // bytes of its buffer
+
+	// The latest datagram, which the next is mostly like:
+	flow  frame.Flow
+	route *batch.Route // nil before the first
 }
 
 // packet takes one packet.
@@ -131,17 +135,13 @@ func (a *arrivals) append(delivery int, partition uint16, p *frame.Packet, paylo
 	s := a.block.Slot(a.slot)
 	s.Block = a.block
 	r := a.block.RouteOf(s)
-	r.Queue = a.ep.Queue
-	setAddr(&r.Remote, &p.Source, p.SourcePort)
-	setAddr(&r.Local, &p.Destination, p.DestinationPort)
-	r.Local.Scope = uint32(a.q.ifindex) // where it came, as kernel sockets have it
-	if netip.AddrFrom16(p.Source).IsLinkLocalUnicast() {
-		r.Remote.Scope = uint32(a.q.ifindex)
+	if a.route != nil && a.flow == p.Flow {
+		*r = *a.route
+	} else {
+		a.describe(r, p)
+		a.flow = p.Flow
 	}
-	r.LocalMAC, r.NextHopMAC = p.DestinationMAC, p.SourceMAC
-	r.Type = batch.DatapathRaw
-	r.State = batch.RouteResolved
-	r.TCPState = [12]byte{}
+	a.route = r
 	d := &s.Data
 	d.Next = nil
 	d.Route = r
@@ -156,4 +156,19 @@ func (a *arrivals) append(delivery int, partition uint16, p *frame.Packet, paylo
 	a.turn.Taken |= 1 << a.at
 	a.turn.Datagrams++
 	a.turn.Bytes += uint32(len(payload))
+}
+
+// describe writes the way back to where a datagram came from.
+func (a *arrivals) describe(r *batch.Route, p *frame.Packet) {
+	*r = batch.Route{
+		Queue:    a.ep.Queue,
+		LocalMAC: p.DestinationMAC, NextHopMAC: p.SourceMAC,
+		Type: batch.DatapathRaw, State: batch.RouteResolved,
+	}
+	setAddr(&r.Remote, &p.Source, p.SourcePort)
+	setAddr(&r.Local, &p.Destination, p.DestinationPort)
+	r.Local.Scope = uint32(a.q.ifindex) // where it came, as kernel sockets have it
+	if netip.AddrFrom16(p.Source).IsLinkLocalUnicast() {
+		r.Remote.Scope = uint32(a.q.ifindex)
+	}
 }

@@ -152,6 +152,29 @@ func TestDescription(t *testing.T) {
 	r.returnAll([]*batch.RecvData{d})
 }
 
+// Every datagram has the way back to its own peer, whoever came before it.
+func TestEachDatagramHasItsWayBack(t *testing.T) {
+	r := newRig(t)
+	r.queue.engine.demux.add(&receiver{queue: r.socket(0), port: 443})
+	ports := []uint16{5000, 5000, 5001, 5000, 5002, 5002}
+	for _, port := range ports {
+		r.wire.arriving = append(r.wire.arriving, packet(t, port, 443, "x"))
+	}
+	r.queue.Turn(r.ep, r.turn)
+	var all []*batch.RecvData
+	for d := r.turn.Delivery[0].Chain; d != nil; d = d.Next {
+		want := fmt.Sprintf("10.0.0.2:%d", ports[len(all)])
+		if got := d.Route.Remote.AddrPort().String(); got != want || d.Route.Local.AddrPort().String() != "10.0.0.1:443" || d.Route.NextHopMAC[5] != 2 {
+			t.Errorf("datagram %d: %+v, want a way to %s", len(all), d.Route, want)
+		}
+		all = append(all, d)
+	}
+	if len(all) != len(ports) {
+		t.Errorf("%d datagrams, want %d", len(all), len(ports))
+	}
+	r.returnAll(all)
+}
+
 func TestTurnAllocatesNothing(t *testing.T) {
 	r := newRig(t)
 	r.queue.engine.demux.add(&receiver{queue: r.socket(0), port: 443})

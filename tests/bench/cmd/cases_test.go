@@ -23,7 +23,7 @@ func namesFor(t *testing.T, args ...string) []string {
 
 func TestEveryCaseHasANameOfItsOwn(t *testing.T) {
 	names := namesFor(t)
-	if want := 4*2*2*2 + 1; len(names) != want {
+	if want := 4*2*2*2 + 1 + (6 + 7 + 7) + 2; len(names) != want {
 		t.Errorf("%d cases, want %d", len(names), want)
 	}
 	slices.Sort(names)
@@ -33,8 +33,8 @@ func TestEveryCaseHasANameOfItsOwn(t *testing.T) {
 }
 
 func TestFilterChoosesCases(t *testing.T) {
-	got := namesFor(t, "-filter", "^send/veth/.*/32$|micro")
-	want := []string{"send/veth/64/32", "send/veth/1280/32", "micro"}
+	got := namesFor(t, "-filter", "^send/veth/.*/32$|micro|^echo/xdp.*/full-[12]$|stages")
+	want := []string{"send/veth/64/32", "send/veth/1280/32", "micro", "echo/xdp/1280/32/full-1", "echo/xdp/1280/32/full-2", "stages"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -45,6 +45,22 @@ func TestQuickLeavesOutLoopback(t *testing.T) {
 		if strings.Contains(name, "/lo/") {
 			t.Errorf("%s is in a quick run", name)
 		}
+	}
+}
+
+// All rows of a job by AF_XDP are measured in turn with each other.
+func TestRowsOfAJobAreMeasuredTogether(t *testing.T) {
+	list := cases()
+	groups := map[string]int{}
+	for done := 0; done < len(list); {
+		group := groupAt(list[done:])
+		if len(group) > 1 {
+			groups[group[0].job] = len(group)
+		}
+		done += len(group)
+	}
+	if groups[jobReceive] != 6 || groups[jobSend] != 7 || groups[jobEcho] != 7 || len(groups) != 3 {
+		t.Errorf("groups: %v", groups)
 	}
 }
 
@@ -63,7 +79,14 @@ func TestQuickIsShort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs := 2 * o.repeats * len(selected(o))
+	runs := 0
+	for _, c := range selected(o) {
+		if c.link == linkXDP {
+			runs += quickXDPRepeats
+		} else {
+			runs += 2 * o.repeats
+		}
+	}
 	if total := time.Duration(runs) * (o.time + o.time/5); total > 10*time.Second {
 		t.Errorf("a quick run measures for %v", total)
 	}

@@ -28,13 +28,42 @@ func measureAll(ctx context.Context, o *options, list []benchCase, progress io.W
 	if err != nil {
 		return nil, err
 	}
-	for i, c := range list {
-		fmt.Fprintf(progress, "bench: %d/%d %s\n", i+1, len(list), c.name())
-		if err := b.measure(ctx, r, c); err != nil {
+	for done := 0; done < len(list); {
+		group := groupAt(list[done:])
+		c := group[0]
+		fmt.Fprintf(progress, "bench: %d/%d %s\n", done+1, len(list), c.name())
+		done += len(group)
+		if err := b.measureGroup(ctx, r, group); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name(), err)
 		}
 	}
+	if b.xdp != nil && b.xdp.unthreaded != nil {
+		r.Unthreaded = b.xdp.unthreaded.Error()
+	}
 	return r, nil
+}
+
+// groupAt returns the first cases of a list that are measured in turn with each other: those of a
+// job by AF_XDP, or one.
+func groupAt(list []benchCase) []benchCase {
+	n := 1
+	for n < len(list) && list[0].link == linkXDP && list[n].link == linkXDP && list[n].job == list[0].job {
+		n++
+	}
+	return list[:n]
+}
+
+func (b *bench) measureGroup(ctx context.Context, r *report, group []benchCase) error {
+	switch c := group[0]; {
+	case c.link == linkXDP:
+		return b.measureXDP(ctx, r, group)
+	case c.job == jobStages:
+		return b.measureStages(ctx, r, c)
+	case c.job == jobClassifier:
+		return b.measureClassifier(ctx, r, c)
+	default:
+		return b.measure(ctx, r, c)
+	}
 }
 
 func (b *bench) measure(ctx context.Context, r *report, c benchCase) error {

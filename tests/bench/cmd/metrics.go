@@ -19,6 +19,9 @@ const (
 	mTxCalls  = "tx_calls_per_datagram"
 	mPeerRate = "peer_datagrams_per_s"
 	mLost     = "lost"
+	mByKernel = "by_kernel" // of AF_XDP: the share that went by the kernel's sockets
+	mSyscalls = "system_calls_per_datagram"
+	mAllocs   = "allocations_per_datagram"
 	mTrips    = "trips"
 	mP50      = "p50_us"
 	mP99      = "p99_us"
@@ -74,6 +77,10 @@ func metricsOf(c benchCase, r outcome) (metrics, error) {
 	}
 	if r.peer.WallNs != 0 {
 		m[mPeerRate] = r.peer.Datagrams / r.peer.WallNs * 1e9
+	}
+	if c.link == linkXDP {
+		m[mByKernel] = s.ByKernel / s.Datagrams
+		m[mAllocs] = s.Allocations / s.Datagrams
 	}
 	if c.job != jobPing {
 		return m, nil

@@ -59,24 +59,24 @@ func (ns *namespace) do(f func() error) error {
 	return <-done
 }
 
-// joinByVeth puts a veth pair between two namespaces, each end with an address.
-func joinByVeth(a, b *namespace, addrA, addrB string) error {
+// joinByVeth puts a veth pair between two namespaces, each end with the same name and an address.
+func joinByVeth(a, b *namespace, device, addrA, addrB string) error {
 	err := a.do(func() error {
 		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.MTU = "bench", mtu
-		pair := &netlink.Veth{LinkAttrs: attrs, PeerName: "bench", PeerNamespace: netlink.NsFd(b.fd)}
+		attrs.Name, attrs.MTU = device, mtu
+		pair := &netlink.Veth{LinkAttrs: attrs, PeerName: device, PeerNamespace: netlink.NsFd(b.fd)}
 		return netlink.LinkAdd(pair)
 	})
 	if err != nil {
 		return fmt.Errorf("add a veth pair: %w", err)
 	}
-	if err := a.do(func() error { return setUp("bench", addrA) }); err != nil {
+	if err := a.do(func() error { return setUp(device, addrA) }); err != nil {
 		return err
 	}
-	if err := b.do(func() error { return setUp("bench", addrB) }); err != nil {
+	if err := b.do(func() error { return setUp(device, addrB) }); err != nil {
 		return err
 	}
-	return a.do(func() error { return waitUp("bench") })
+	return a.do(func() error { return waitUp(device) })
 }
 
 func setUp(name, addr string) error {

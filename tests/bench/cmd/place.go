@@ -19,7 +19,8 @@ type bench struct {
 	o          *options
 	left       *namespace // what is measured runs here
 	right      *namespace
-	subjectCPU int // plus 1, as the programs take it; 0: any
+	xdp        *xdpLink // nil before it is needed
+	subjectCPU int      // plus 1, as the programs take it; 0: any
 	peerCPU    int
 	warmUp     time.Duration
 }
@@ -33,7 +34,7 @@ func newBench(o *options) (*bench, error) {
 	if b.right, err = newNamespace(); err != nil {
 		return nil, err
 	}
-	if err := joinByVeth(b.left, b.right, addrSubject, addrPeer); err != nil {
+	if err := joinByVeth(b.left, b.right, "bench", addrSubject, addrPeer); err != nil {
 		return nil, err
 	}
 	b.chooseCPUs()

@@ -23,6 +23,10 @@ type result struct {
 	RxCalls     float64 `json:"rx_calls"`
 	TxCalls     float64 `json:"tx_calls"`
 	Lost        float64 `json:"lost"`
+	ByKernel    float64 `json:"by_kernel"`
+	SystemCalls float64 `json:"system_calls"`
+	Allocations float64 `json:"allocations"`
+	CallbackNs  float64 `json:"callback_ns"`
 	WallNs      float64 `json:"wall_ns"`
 	CPUNs       float64 `json:"cpu_ns"`
 	ThreadCPUNs float64 `json:"thread_cpu_ns"`
@@ -34,11 +38,31 @@ type result struct {
 	WakeUpNs     float64 `json:"wake_up_ns"`
 	ColdWakeUpNs float64 `json:"cold_wake_up_ns"`
 	SyscallNs    float64 `json:"syscall_ns"`
+
+	Stages metrics `json:"stages"`
+}
+
+// add adds what another process did to what is counted.
+func (r *result) add(o result) {
+	r.Datagrams += o.Datagrams
+	r.Bytes += o.Bytes
+	r.RxCalls += o.RxCalls
+	r.TxCalls += o.TxCalls
+	r.Lost += o.Lost
+	r.ByKernel += o.ByKernel
+	r.SystemCalls += o.SystemCalls
+	r.Allocations += o.Allocations
+	r.CallbackNs += o.CallbackNs
+	r.WallNs += o.WallNs
+	r.CPUNs += o.CPUNs
+	r.ThreadCPUNs += o.ThreadCPUNs
+	r.Stages = o.Stages
 }
 
 // A process is a program of ../prog that runs.
 type process struct {
 	cmd    *exec.Cmd
+	stdin  io.WriteCloser
 	stdout *bufio.Reader
 	stderr bytes.Buffer
 }
@@ -46,7 +70,13 @@ type process struct {
 // start runs a program in a namespace. It is killed when ctx ends, and when
 // this program dies.
 func start(ctx context.Context, ns *namespace, dir, program string, args ...string) (*process, error) {
+	return startWith(ctx, nil, ns, dir, program, args...)
+}
+
+// startWith is start with more in the environment.
+func startWith(ctx context.Context, env []string, ns *namespace, dir, program string, args ...string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(ctx, filepath.Join(dir, program), args...)}
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stderr = &p.stderr
 	out, err := p.cmd.StdoutPipe()
@@ -54,6 +84,9 @@ func start(ctx context.Context, ns *namespace, dir, program string, args ...stri
 		return nil, err
 	}
 	p.stdout = bufio.NewReader(out)
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
 	return p, ns.do(p.cmd.Start)
 }
 
@@ -68,6 +101,9 @@ func (p *process) ready() (port int, err error) {
 	}
 	return port, nil
 }
+
+// release lets a program begin that was told to hold.
+func (p *process) release() { _, _ = p.stdin.Write([]byte{'\n'}) }
 
 // stop asks the program to end. One that has ended already is no error.
 func (p *process) stop() { _ = p.cmd.Process.Signal(os.Interrupt) }

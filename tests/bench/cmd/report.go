@@ -20,18 +20,22 @@ const schema = 1
 
 // report is the JSON output; ../README.md documents it.
 type report struct {
-	Schema   int          `json:"schema"`
-	Date     time.Time    `json:"date"`
-	Kernel   string       `json:"kernel"`
-	CPUs     int          `json:"cpus"`
-	CPUModel string       `json:"cpu_model"`
-	Pinned   bool         `json:"pinned"`
-	Archive  string       `json:"archive_sha256"`
-	Quick    bool         `json:"quick"`
-	Repeats  int          `json:"repeats"`
-	Seconds  float64      `json:"seconds_per_run"`
-	Rate     int          `json:"receive_rate"`
-	Cases    []caseReport `json:"cases"`
+	Schema   int       `json:"schema"`
+	Date     time.Time `json:"date"`
+	Kernel   string    `json:"kernel"`
+	CPUs     int       `json:"cpus"`
+	CPUModel string    `json:"cpu_model"`
+	Pinned   bool      `json:"pinned"`
+	Archive  string    `json:"archive_sha256"`
+	Quick    bool      `json:"quick"`
+	Repeats  int       `json:"repeats"`
+	Seconds  float64   `json:"seconds_per_run"`
+	Rate     int       `json:"receive_rate"`
+
+	// Unthreaded is why what arrives by AF_XDP was handled by the sender; "" if it was not.
+	Unthreaded string `json:"unthreaded,omitempty"`
+
+	Cases []caseReport `json:"cases"`
 }
 
 type caseReport struct {
@@ -40,6 +44,9 @@ type caseReport struct {
 	Link    string               `json:"link,omitempty"`
 	Payload int                  `json:"payload,omitempty"`
 	Batch   int                  `json:"batch,omitempty"`
+	Variant string               `json:"variant,omitempty"`
+	Members int                  `json:"members,omitempty"`
+	Mark    float64              `json:"mark,omitempty"`
 	Ours    metrics              `json:"ours"`
 	Plain   metrics              `json:"plain,omitempty"`
 	Ratio   metrics              `json:"ratio,omitempty"`
@@ -75,6 +82,7 @@ func newReport(b *bench) (*report, error) {
 func (r *report) add(c benchCase, runs map[string][]metrics) {
 	cr := caseReport{
 		Name: c.name(), Job: c.job, Link: c.link, Payload: c.payload, Batch: c.batch,
+		Variant: c.variant.name, Members: c.variant.members(), Mark: c.variant.mark,
 		Ours: medians(runs[sideOurs]), Spread: spread(runs[sideOurs]), Runs: runs,
 	}
 	if plain := runs[sidePlain]; plain != nil {

@@ -55,10 +55,12 @@ type outcome struct{ subject, peer result }
 func (b *bench) run(ctx context.Context, c benchCase, side string) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, longestRun*(b.warmUp+b.o.time)+settle)
 	defer cancel()
-	switch c.job {
-	case jobMicro:
+	switch {
+	case c.job == jobMicro:
 		return b.runMicro(ctx, c)
-	case jobSend:
+	case c.link == linkXDP:
+		return b.runXDP(ctx, c)
+	case c.job == jobSend:
 		return b.runSend(ctx, c, side)
 	default:
 		return b.runServer(ctx, c, side)

@@ -16,17 +16,28 @@ func (r *report) writeTable(w io.Writer) error {
 	var t strings.Builder
 	r.heading(&t)
 	for _, job := range []string{jobReceive, jobSend, jobEcho, jobPing, jobMicro} {
-		if lines := r.of(job); len(lines) != 0 {
+		if lines := r.of(job, false); len(lines) != 0 {
 			section[job](&t, lines)
 		}
+	}
+	for _, job := range xdpJobs {
+		if lines := r.of(job, true); len(lines) != 0 {
+			byXDP(&t, xdpTitle[job], lines)
+		}
+	}
+	for _, c := range r.of(jobStages, false) {
+		stages(&t, c)
+	}
+	for _, c := range r.of(jobClassifier, false) {
+		classifierTable(&t, c)
 	}
 	_, err := io.WriteString(w, t.String())
 	return err
 }
 
-func (r *report) of(job string) (list []*caseReport) {
+func (r *report) of(job string, byXDP bool) (list []*caseReport) {
 	for i := range r.Cases {
-		if r.Cases[i].Job == job {
+		if r.Cases[i].Job == job && (r.Cases[i].Link == linkXDP) == byXDP {
 			list = append(list, &r.Cases[i])
 		}
 	}

@@ -4,8 +4,10 @@
 
 #include <inttypes.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "fail.h"
+#include "syscalls.h"
 #include "worker.h"
 
 static uint64_t read_clock(clockid_t clock)
@@ -30,6 +32,7 @@ static void take(struct meter *m, struct counts *counts, struct clocks *clocks)
     clocks->wall = read_clock(CLOCK_MONOTONIC);
     clocks->process = read_clock(CLOCK_PROCESS_CPUTIME_ID);
     clocks->thread = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    clocks->system_calls = syscalls_read(m->system_calls);
 }
 
 static void enter(struct meter *m, enum meter_phase phase, unsigned ms)
@@ -56,7 +59,10 @@ static void end(struct meter *m)
 
 void meter_init(struct meter *m, const struct options *o)
 {
-    *m = (struct meter){.options = o, .phase = METER_IDLE};
+    *m = (struct meter){.options = o, .phase = METER_IDLE, .system_calls = -1};
+    if (o->count) {
+        m->system_calls = syscalls_open();
+    }
 }
 
 bool meter_goes_on(struct meter *m)
@@ -91,6 +97,15 @@ void report_ready(unsigned port)
     fflush(stdout);
 }
 
+void hold(const struct options *o)
+{
+    char go;
+    if (o->hold) {
+        report_ready(o->port);
+        must(read(STDIN_FILENO, &go, 1) >= 0 || errno == EINTR);
+    }
+}
+
 static void print(const char *name, uint64_t before, uint64_t after)
 {
     printf("\"%s\":%" PRIu64 ",", name, after - before);
@@ -108,6 +123,10 @@ void report_result(const struct meter *m, const struct trips *trips)
     print("rx_calls", c0->rx_calls, c1->rx_calls);
     print("tx_calls", c0->tx_calls, c1->tx_calls);
     print("lost", c0->lost, c1->lost);
+    print("allocations", c0->allocations, c1->allocations);
+    print("callback_ns", c0->callback_ns, c1->callback_ns);
+    print("by_kernel", c0->by_kernel, c1->by_kernel);
+    print("system_calls", t0->system_calls, t1->system_calls);
     print("wall_ns", t0->wall, t1->wall);
     print("cpu_ns", t0->process, t1->process);
     print("thread_cpu_ns", t0->thread, t1->thread);

@@ -20,13 +20,17 @@ struct counts {
     uint64_t rx_calls; /* ours: calls into Go to receive; plain: recvmmsg */
     uint64_t tx_calls; /* ours: calls into Go to send; plain: sendmsg and sendmmsg */
     uint64_t lost;     /* neither delivered nor given to the kernel, as far as it is known here */
+    uint64_t allocations; /* ours: of C memory, by the whole process */
+    uint64_t callback_ns; /* ours: in the receive callback, if things are counted */
+    uint64_t by_kernel;   /* of AF_XDP programs: datagrams that came by the kernel's sockets */
 };
 
-/* Nanoseconds. */
+/* Nanoseconds, mostly. */
 struct clocks {
     uint64_t wall;
-    uint64_t process; /* CPU time, user and system, of all threads */
-    uint64_t thread;  /* of the calling one */
+    uint64_t process;      /* CPU time, user and system, of all threads */
+    uint64_t thread;       /* of the calling one */
+    uint64_t system_calls; /* of the calling thread, if they are counted */
 };
 
 enum meter_phase { METER_IDLE, METER_WARM_UP, METER_MEASURING, METER_OVER };
@@ -37,6 +41,7 @@ struct meter {
     const struct options *options;
     enum meter_phase phase;
     uint64_t deadline; /* of the phase, on the coarse clock */
+    int system_calls;  /* a descriptor that counts them; -1: none */
     struct counts counts_before, counts_after;
     struct clocks clocks_before, clocks_after;
 };
@@ -55,6 +60,9 @@ struct trips {
 
 /* "ready PORT" on stdout: the other side may begin. */
 void report_ready(unsigned port);
+
+/* If the options want it: says that all is open, and waits until all others are. */
+void hold(const struct options *o);
 
 /* The last line on stdout, a JSON object. trips may be NULL. */
 void report_result(const struct meter *m, const struct trips *trips);

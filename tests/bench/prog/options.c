@@ -22,6 +22,12 @@ static const struct {
     {"warmup", offsetof(struct options, warmup), 3600000},
     {"time", offsetof(struct options, time), 3600000},
     {"cpu", offsetof(struct options, cpu), 65535},
+    {"interface", offsetof(struct options, interface), 1 << 24},
+    {"members", offsetof(struct options, members), 64},
+    {"identifier", offsetof(struct options, identifier), 64},
+    {"datapaths", offsetof(struct options, datapaths), 16},
+    {"hold", offsetof(struct options, hold), 1},
+    {"count", offsetof(struct options, count), 1},
 };
 
 static unsigned number(const char *argument, const char *text, unsigned most)
@@ -43,6 +49,15 @@ static struct in_addr address(const char *argument, const char *text)
     return a;
 }
 
+static void read_mac(uint8_t mac[6], const char *argument, const char *text)
+{
+    if (sscanf(
+            text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+            &mac[5]) != 6) {
+        fail("%s: wants an Ethernet address", argument);
+    }
+}
+
 static void set(struct options *o, const char *argument, const char *value)
 {
     size_t length = (size_t)(value - argument - 1);
@@ -56,6 +71,8 @@ static void set(struct options *o, const char *argument, const char *value)
         o->local = address(argument, value);
     } else if (length == 6 && memcmp(argument, "remote", length) == 0) {
         o->remote = address(argument, value);
+    } else if (length == 8 && memcmp(argument, "peer_mac", length) == 0) {
+        read_mac(o->peer_mac, argument, value);
     } else {
         fail("%s: no option has this name", argument);
     }
@@ -63,7 +80,8 @@ static void set(struct options *o, const char *argument, const char *value)
 
 void options_read(struct options *o, int argc, char **argv)
 {
-    *o = (struct options){.job = "", .size = 64, .batch = 1, .window = 1, .time = 1000};
+    *o = (struct options){
+        .job = "", .size = 64, .batch = 1, .window = 1, .time = 1000, .members = 1, .datapaths = 1};
     o->local.s_addr = o->remote.s_addr = htonl(INADDR_LOOPBACK);
     for (int i = 1; i < argc; i++) {
         char *equals = strchr(argv[i], '=');

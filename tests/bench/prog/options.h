@@ -17,6 +17,17 @@ struct options {
     unsigned warmup;       /* milliseconds that do not count */
     unsigned time;         /* milliseconds that count; 0: until told to stop */
     unsigned cpu;          /* the working thread's, plus 1; 0: any */
+
+    /* By AF_XDP: */
+    unsigned interface; /* its index; 0: kernel sockets */
+    unsigned members;   /* generators: how many identifiers to write in turn, from 0 */
+    unsigned
+        identifier; /* ours: that of a server on a shared port, plus 1; 0: the port is its own */
+    unsigned datapaths; /* ours: members in this one process, with identifiers that follow */
+    unsigned
+        hold; /* 1: a sender says that it is ready, and waits for a byte on its standard input */
+    unsigned count; /* 1: count system calls, which makes them slower */
+    uint8_t peer_mac[6];
 };
 
 enum {

@@ -21,6 +21,7 @@ static CXPLAT_RECV_DATA *answer(struct echo *e, CXPLAT_SOCKET *socket, CXPLAT_RE
         batch_add(send, d->Buffer, d->BufferLength);
         e->meter.now.datagrams++;
         e->meter.now.bytes += d->BufferLength;
+        e->meter.now.by_kernel += d->DatapathType != CXPLAT_DATAPATH_TYPE_RAW;
         d = d->Next;
     }
     CxPlatSocketSend(socket, first->Route, send);

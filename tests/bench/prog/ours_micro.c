@@ -40,7 +40,7 @@ static void ignore(CXPLAT_SOCKET *socket, void *context, CXPLAT_RECV_DATA *chain
 static void lane(struct micro *m)
 {
     CXPLAT_SEND_CONFIG config = {.Route = &m->route, .MaxPacketSize = 1280};
-    CXPLAT_SEND_DATA *send = CxPlatSendDataAlloc(m->d.socket, &config);
+    CXPLAT_SEND_DATA *send = CxPlatSendDataAlloc(m->d.socket[0], &config);
     if (send == NULL || CxPlatSendDataAllocBuffer(send, 1280) == NULL) {
         fail("a send cannot be had");
     }
@@ -87,7 +87,7 @@ static void catch_wake_up(struct micro *m)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     QUIC_ADDR to;
-    CxPlatSocketGetLocalAddress(m->d.socket, &to);
+    CxPlatSocketGetLocalAddress(m->d.socket[0], &to);
     must(fd >= 0 && sendto(fd, "", 1, 0, &to.Ip, sizeof(to.Ipv4)) == 1);
     must(epoll_wait(m->d.queue, &m->wake_up, 1, LIMIT_MS) == 1);
     close(fd);
@@ -139,8 +139,8 @@ void ours_micro(const struct options *o)
     static struct micro m;
     uint64_t calls;
     ours_open(&m.d, o, false, ignore, NULL);
-    CxPlatSocketGetLocalAddress(m.d.socket, &m.route.LocalAddress);
-    CxPlatSocketGetLocalAddress(m.d.socket, &m.route.RemoteAddress);
+    CxPlatSocketGetLocalAddress(m.d.socket[0], &m.route.LocalAddress);
+    CxPlatSocketGetLocalAddress(m.d.socket[0], &m.route.RemoteAddress);
     m.route.State = RouteResolved;
     catch_wake_up(&m);
     open_sender(&m);

@@ -28,11 +28,16 @@ void ours_send(const struct options *o)
     struct meter m;
     struct ours d;
     ours_open(&d, o, true, ignore, NULL);
-    CXPLAT_ROUTE route = ours_route(&d);
+    CXPLAT_ROUTE route[MAX_DATAPATHS];
+    for (unsigned i = 0; i < o->datapaths; i++) {
+        route[i] = ours_route(&d, i);
+    }
     meter_init(&m, o);
     m.refresh = ours_refresh;
+    hold(o);
     for (unsigned n = 0; meter_goes_on(&m); n++) {
-        send_batch(d.socket, &route, o, payload);
+        unsigned i = n % o->datapaths;
+        send_batch(d.socket[i], &route[i], o, payload);
         m.now.datagrams += o->batch;
         m.now.bytes += (uint64_t)o->batch * o->size;
         if (n % POLL_EVERY == 0) {
