@@ -74,7 +74,7 @@ func (b *bench) measure(ctx context.Context, r *report, c benchCase) error {
 	runs := map[string][]metrics{}
 	for range b.o.repeats {
 		for _, side := range sides {
-			m, err := b.tryRun(ctx, c, side)
+			_, m, err := b.tryRun(ctx, c, side)
 			if err != nil {
 				return fmt.Errorf("%s: %w", side, err)
 			}
@@ -89,18 +89,18 @@ func (b *bench) measure(ctx context.Context, r *report, c benchCase) error {
 // machine one side may not get a processor in the whole time of a short run.
 const maxTries = 5
 
-func (b *bench) tryRun(ctx context.Context, c benchCase, side string) (m metrics, _ error) {
+func (b *bench) tryRun(ctx context.Context, c benchCase, side string) (r outcome, m metrics, err error) {
 	for range maxTries {
-		got, err := b.run(ctx, c, side)
+		r, err = b.run(ctx, c, side)
 		if ctx.Err() != nil {
-			return nil, errors.New("interrupted")
+			return r, nil, errors.New("interrupted")
 		}
 		if err == nil {
-			m, err = metricsOf(c, got)
+			m, err = metricsOf(c, r)
 		}
 		if !errors.Is(err, errNothing) {
-			return m, err
+			return r, m, err
 		}
 	}
-	return nil, fmt.Errorf("%d times: %w", maxTries, errNothing)
+	return r, nil, fmt.Errorf("%d times: %w", maxTries, errNothing)
 }

@@ -92,7 +92,7 @@ func (b *bench) liveStages(ctx context.Context, m, _ metrics) error {
 	c.variant = variant{program: "bench_xdp_rings", processes: 1, args: []string{"on=pool"}}
 	for _, way := range []struct{ job, stages string }{{jobReceive, "receive-stages"}, {jobSend, "send-stages"}} {
 		c.job, c.stages = way.job, way.stages
-		got, err := b.run(ctx, c, "")
+		got, _, err := b.tryRun(ctx, c, "")
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (b *bench) counted(ctx context.Context, m, plain metrics) error {
 			out metrics
 		}{{variants()[2], m}, {plainLoop, plain}} {
 			c.variant = side.v
-			got, err := b.run(ctx, c, "")
+			got, _, err := b.tryRun(ctx, c, "")
 			if err != nil {
 				return err
 			}

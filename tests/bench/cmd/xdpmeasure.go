@@ -25,7 +25,7 @@ func (b *bench) measureXDP(ctx context.Context, r *report, rows []benchCase) err
 	}
 	for range repeats {
 		for _, c := range append([]benchCase{plain}, rows...) {
-			m, err := b.tryRun(ctx, c, "")
+			_, m, err := b.tryRun(ctx, c, "")
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name(), err)
 			}

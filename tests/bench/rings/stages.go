@@ -5,52 +5,71 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/msquicxdp/msquicxdp/datapath/frame"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
 )
 
-// stopwatch measures one stage after the other of a turn, and adds up.
+// stopwatch measures one stage after the other of a turn.
 type stopwatch struct {
-	stages   map[string]*time.Duration
-	packets  int
+	stages   map[string]*stage
 	last     time.Time
 	overhead time.Duration // of one lap
 }
 
-func newStopwatch(stages ...string) *stopwatch {
-	w := &stopwatch{stages: map[string]*time.Duration{}}
-	for _, s := range stages {
-		w.stages[s] = new(time.Duration)
+// stage has what each packet of each turn took. Its median does not know of turns in which
+// somebody else had the processor.
+type stage []time.Duration
+
+const maxSamples = 1 << 16
+
+func newStopwatch(names ...string) *stopwatch {
+	w := &stopwatch{stages: map[string]*stage{}}
+	for _, name := range names {
+		s := make(stage, 0, maxSamples)
+		w.stages[name] = &s
 	}
-	const laps = 1000
 	w.begin()
-	start := w.last
-	var sum time.Duration
-	for range laps {
-		w.lap(&sum)
+	w.overhead = w.tick() // of a first one, which is slow
+	for range 1000 {
+		w.overhead = min(w.overhead, w.tick())
 	}
-	w.overhead = w.last.Sub(start) / laps
 	return w
 }
 
 func (w *stopwatch) begin() { w.last = time.Now() }
 
-// lap adds the time since the last one to a stage.
-func (w *stopwatch) lap(stage *time.Duration) {
-	now := time.Now()
-	*stage += now.Sub(w.last) - w.overhead
-	w.last = now
+// tick returns the time since the last one.
+func (w *stopwatch) tick() time.Duration {
+	last := w.last
+	w.last = time.Now()
+	return w.last.Sub(last)
 }
 
-// report prints nanoseconds for each packet.
-func (w *stopwatch) report() error {
-	out := map[string]float64{"packets": float64(w.packets)}
-	for name, d := range w.stages {
-		out[name+"_ns"] = float64(d.Nanoseconds()) / float64(w.packets)
+// lap ends a stage, in which there were n packets.
+func (w *stopwatch) lap(s *stage, n int) {
+	took := w.tick() - w.overhead
+	if n > 0 && len(*s) < maxSamples {
+		*s = append(*s, took*picoseconds/time.Duration(n))
 	}
-	return json.NewEncoder(os.Stdout).Encode(map[string]any{"stages": out})
+}
+
+// picoseconds is what a sample counts in: some stages take less than a nanosecond.
+const picoseconds = 1000
+
+// report prints the nanoseconds of each packet.
+func (w *stopwatch) report() error {
+	out := map[string]float64{}
+	for name, s := range w.stages {
+		if len(*s) == 0 {
+			continue // no packet came: whoever asked sees that from their number
+		}
+		slices.Sort(*s)
+		out[name+"_ns"] = float64((*s)[len(*s)/2]) / picoseconds
+	}
+	return json.NewEncoder(os.Stdout).Encode(map[string]any{"datagrams": len(*w.stages["copy"]), "wall_ns": 1, "stages": out})
 }
 
 // receiveStages takes packets in as the datapath does, but all of a turn stage by stage.
@@ -68,20 +87,19 @@ func receiveStages(p *member, m *meter) error {
 			wait(p)
 			continue
 		}
-		w.lap(peek)
+		w.lap(peek, n)
 		for i := range n {
 			lengths[i] = copy(private[i*chunk:(i+1)*chunk], p.Packet(i))
 		}
-		w.lap(copying)
+		w.lap(copying, n)
 		for i := range n {
 			if frame.Parse(private[i*chunk:][:lengths[i]], &packet) == frame.OK {
 				m.now.Datagrams++
 			}
 		}
-		w.lap(parse)
+		w.lap(parse, n)
 		p.Release()
-		w.lap(release)
-		w.packets += n
+		w.lap(release, n)
 	}
 	return w.report()
 }
@@ -97,11 +115,11 @@ func sendStages(p *member, m *meter) error {
 	for m.goesOn() {
 		w.begin()
 		n := p.Reserve(m.o.batch)
-		w.lap(reserve)
+		w.lap(reserve, n)
 		for i := range n {
 			copy(p.Frame(i)[headers:], payload)
 		}
-		w.lap(copying)
+		w.lap(copying, n)
 		flow := flowOf(m.o)
 		if err := h.Set(&flow); err != nil {
 			return err
@@ -113,12 +131,11 @@ func sendStages(p *member, m *meter) error {
 			}
 			p.outgoing[i] = pool.Outgoing{Length: uint32(len(b)), ChecksumStart: checksum, ChecksumOffset: inPacket}
 		}
-		w.lap(framing)
+		w.lap(framing, n)
 		p.Submit(p.outgoing[:n])
-		w.lap(submit)
+		w.lap(submit, n)
 		_ = p.Kick()
-		w.lap(kick)
-		w.packets += n
+		w.lap(kick, n)
 		m.now.Datagrams += uint64(n)
 	}
 	return w.report()
