@@ -52,35 +52,51 @@ func (e Encoding) Find(datagram []byte) (ID, Verdict) {
 	if e.Validate() != nil {
 		return ID{}, NoIdentifier
 	}
+	b, verdict := e.locate(datagram)
+	if verdict != Found {
+		return ID{}, verdict
+	}
+	id := ID{length: e.Length}
+	copy(id.bytes[:], b)
+	return id, Found
+}
+
+// Carries reports whether the identifier that [Encoding.Find] would find is id. It is
+// for those who ask that of every datagram: e has been validated.
+func (e Encoding) Carries(datagram []byte, id *ID) bool {
+	b, verdict := e.locate(datagram)
+	return verdict == Found && string(b) == string(id.bytes[:id.length])
+}
+
+// locate returns the bytes of the identifier.
+func (e Encoding) locate(datagram []byte) ([]byte, Verdict) {
 	if len(datagram) == 0 {
-		return ID{}, TooShort
+		return nil, TooShort
 	}
 	if datagram[0]&longHeader == 0 {
 		return e.at(datagram[shortFixed:], e.DestinationOffset, TooShort)
 	}
 	if len(datagram) < longFixed {
-		return ID{}, TooShort
+		return nil, TooShort
 	}
 	_, rest, ok := cut(datagram[longFixed-lengthField:])
 	if !ok {
-		return ID{}, TooShort
+		return nil, TooShort
 	}
 	source, _, ok := cut(rest)
 	if !ok {
-		return ID{}, TooShort
+		return nil, TooShort
 	}
 	return e.at(source, e.SourceOffset, NoIdentifier)
 }
 
 // at returns the identifier at offset in b, or otherwise when b ends before it does.
-func (e Encoding) at(b []byte, offset uint8, otherwise Verdict) (ID, Verdict) {
+func (e Encoding) at(b []byte, offset uint8, otherwise Verdict) ([]byte, Verdict) {
 	end := int(offset) + int(e.Length)
 	if len(b) < end {
-		return ID{}, otherwise
+		return nil, otherwise
 	}
-	id := ID{length: e.Length}
-	copy(id.bytes[:], b[offset:end])
-	return id, Found
+	return b[offset:end], Found
 }
 
 // cut splits b into the connection ID that begins it, behind its length, and

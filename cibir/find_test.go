@@ -137,6 +137,9 @@ func TestFindWhatWasPutThere(t *testing.T) {
 
 func want(t *rapid.T, e Encoding, datagram []byte, id ID, verdict Verdict) {
 	t.Helper()
+	if carries := e.Carries(datagram, &id); e.Validate() == nil && carries != (verdict == Found) {
+		t.Errorf("%v in %x: carried: %v, with verdict %v", e, datagram, carries, verdict)
+	}
 	if got, v := e.Find(datagram); got != id || v != verdict {
 		t.Fatalf("%v in %x: %v, %v; want %v, %v", e, datagram, got, v, id, verdict)
 	}
@@ -160,6 +163,10 @@ func FuzzFind(f *testing.F) {
 		}
 		if verdict != Found {
 			return
+		}
+		other, _ := NewID(bytes.Repeat([]byte{^id.Bytes()[0]}, id.Len()))
+		if !e.Carries(datagram, &id) || e.Carries(datagram, &other) {
+			t.Errorf("%x does not carry %v, or carries %v", datagram, id, other)
 		}
 		if id.Len() != int(length) || !bytes.Contains(datagram, id.Bytes()) {
 			t.Errorf("%v is not in %x", id, datagram)

@@ -98,8 +98,7 @@ func (p *plan) settle(ep *batch.Endpoint) error {
 // at broadcasts it has not looked at all.
 func isMine(ep *batch.Endpoint, datagram []byte) bool {
 	mine, encoding := identifier(&ep.CIBIR)
-	id, verdict := encoding.Find(datagram)
-	return verdict == cibir.Found && id == mine
+	return encoding.Carries(datagram, &mine)
 }
 
 func identifier(c *batch.CIBIR) (cibir.ID, cibir.Encoding) {

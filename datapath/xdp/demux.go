@@ -41,8 +41,7 @@ func (r *receiver) takes(p *frame.Packet, payload []byte) bool {
 	if r.id.Len() == 0 {
 		return true
 	}
-	id, verdict := r.encoding.Find(payload)
-	return verdict == cibir.Found && id == r.id
+	return r.encoding.Carries(payload, &r.id)
 }
 
 // Wildcards: of both families, and of IPv4.
