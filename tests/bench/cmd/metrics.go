@@ -79,6 +79,9 @@ func metricsOf(c benchCase, r outcome) (metrics, error) {
 		m[mPeerRate] = r.peer.Datagrams / r.peer.WallNs * 1e9
 	}
 	if c.link == linkXDP {
+		if r.peer.Datagrams == 0 && c.job == jobSend {
+			return nil, errNothing // the peer alone can tell which way they went
+		}
 		m[mByKernel] = s.ByKernel / s.Datagrams
 		m[mAllocs] = s.Allocations / s.Datagrams
 	}

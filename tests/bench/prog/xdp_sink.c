@@ -8,7 +8,7 @@
 #include "xdp_program.h"
 
 /* No packet wakes anybody: how far apart the looks are. */
-enum { LOOK_MS = 5 };
+enum { LOOK_MS = 1 };
 
 void xdp_swallow(const struct options *o)
 {
