@@ -78,9 +78,9 @@ var errNone = errors.New("no interface is served by AF_XDP")
 // serve joins all queues of an interface, or none.
 func (n *network) serve(e *Engine, i *net.Interface) error {
 	var seats []*pool.Queue
-	for number := range classifier.MaxQueues {
+	for number := range mostQueues(i) {
 		seat, err := n.join(i.Index, number)
-		if number > 0 && (errors.Is(err, xsk.ErrNoQueue) || errors.Is(err, xsk.ErrPermission) && !hasQueue(i, number)) {
+		if errors.Is(err, xsk.ErrNoQueue) && number > 0 {
 			break
 		}
 		if err != nil {
@@ -111,10 +111,13 @@ func (n *network) join(ifindex, number int) (*pool.Queue, error) {
 	return seat, err
 }
 
-// hasQueue asks whether an interface has a queue, for who may not try.
-func hasQueue(i *net.Interface, number int) bool {
-	queues, err := ethtool.Queues(i.Name)
-	return err == nil && number < queues
+// mostQueues is how many queues an interface has, or the most that it can have: to try
+// takes memory, and privilege.
+func mostQueues(i *net.Interface) int {
+	if n, err := ethtool.Queues(i.Name); err == nil && n > 0 {
+		return min(n, classifier.MaxQueues)
+	}
+	return classifier.MaxQueues
 }
 
 func (n *network) close() {
