@@ -117,6 +117,10 @@ func TestMemberIsToldLies(t *testing.T) {
 		"another's seat":  func(c *net.UnixConn) { greet(c, serving(about, 0, a.tenure), a.FD()) },
 		"ended":           func(c *net.UnixConn) { greet(c, &message{Kind: ended, Topic: about}) },
 		"answers":         func(c *net.UnixConn) { greet(c, &message{Kind: reply, Found: 1, Topic: about}, 0, 1, 2) },
+		"a map":           func(c *net.UnixConn) { greet(c, scattering(about), a.FD(), a.FD()) },
+		"no map":          func(c *net.UnixConn) { greet(c, scattering(about), a.FD()) },
+		"borrows":         func(c *net.UnixConn) { greet(c, &message{Kind: lend, Topic: about}) },
+		"borrows more":    func(c *net.UnixConn) { greet(c, &message{Kind: lend, Topic: topic{Ifindex: 1 << 31, Queue: 7}}) },
 		"asks for more":   func(c *net.UnixConn) { greet(c, &message{Kind: hand, Topic: topic{Ifindex: 1 << 31, Queue: 7}}) },
 		"does not listen": func(c *net.UnixConn) { ask(c, about, 1000) },
 	} {
@@ -157,6 +161,13 @@ func greet(c *net.UnixConn, m *message, fds ...int) {
 
 func serving(t topic, seat uint32, as tenure) *message {
 	return &message{Kind: serve, Topic: t, Count: 1, Seats: [MaxMembers]seatOf{{seat, as}}}
+}
+
+// scattering says what is true in map mode only.
+func scattering(t topic) *message {
+	m := serving(t, 1, tenure(0).next().of(9))
+	m.Maps = 1
+	return m
 }
 
 func ask(c *net.UnixConn, t topic, times int) {
