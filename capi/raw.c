@@ -85,12 +85,16 @@ QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CO
         (CXPLAT_XDP_MAP_CONFIG *)config->XdpMapConfigs, config->XdpMapConfigCount, &queues, reason);
     if (engine != 0 && reason[0] != '\0') {
         mqx_log(MSQUICXDP_LEVEL_WARNING, "map mode: %s", reason);
+        reason[0] = '\0';
     }
     MqxRaw *raw = engine == 0 ? NULL : bring_up(datapath, engine, queues, reason);
+    if (raw == NULL && reason[0] == '\0') {
+        return mqx_fail(
+            QUIC_STATUS_OUT_OF_MEMORY, "CxPlatDataPathInitialize: map mode: out of memory");
+    }
     if (raw == NULL) {
         return mqx_fail(
-            QUIC_STATUS_NOT_SUPPORTED, "CxPlatDataPathInitialize: map mode: %s",
-            reason[0] != '\0' ? reason : "out of memory");
+            QUIC_STATUS_NOT_SUPPORTED, "CxPlatDataPathInitialize: map mode: %s", reason);
     }
     atomic_store(&datapath->Raw, raw);
     datapath->RawAvailable = true;

@@ -9,6 +9,7 @@
 
 #include "host/duo.h"
 #include "host/link.h"
+#include "host/memory.h"
 #include "host/peer.h"
 #include "host/redirect.h"
 #include "host/wire.h"
@@ -338,6 +339,70 @@ TEST(interfaces_that_do_not_exist_are_left_out)
     application_close(&a);
 }
 
+/* ---- memory that cannot be had, at every point where it is asked for ---- */
+
+enum { MOST = 100 }; /* allocations that an operation may need */
+
+static bool init_with_failure(struct application *a, unsigned n)
+{
+    CXPLAT_WORKER_POOL *pool = host_pool_create(2, NULL);
+    CXPLAT_DATAPATH_INIT_CONFIG config = {.XdpMapConfigs = a->config, .XdpMapConfigCount = 2};
+    CXPLAT_DATAPATH *datapath = NULL;
+    host_fail_nth(HOST_ALL_THREADS, n);
+    QUIC_STATUS status = CxPlatDataPathInitialize(0, &inbox_udp, NULL, pool, &config, &datapath);
+    bool hit = host_fail_off(HOST_ALL_THREADS) != 0;
+    if (hit) {
+        CHECK_REFUSED(status, QUIC_STATUS_OUT_OF_MEMORY);
+        CHECK(datapath == NULL);
+        CHECK_EQ(host_pool_refs(pool), 0);
+    } else if (CHECK_OK(status)) {
+        CxPlatDataPathUninitialize(datapath);
+    }
+    host_pool_delete(pool);
+    return hit;
+}
+
+TEST(a_datapath_without_memory)
+{
+    struct application a;
+    REQUIRE(application_open(&a));
+    unsigned n = 1;
+    while (n < MOST && init_with_failure(&a, n)) {
+        n++;
+    }
+    CHECK(n > 1 && n < MOST);
+    application_close(&a);
+}
+
+static bool socket_with_failure(struct pair *p, unsigned n)
+{
+    QUIC_ADDR local = addr("::", 999);
+    CXPLAT_UDP_CONFIG config = {.LocalAddress = &local, .CallbackContext = &p->duo.accepted_in};
+    CXPLAT_SOCKET *socket = NULL;
+    host_fail_nth(HOST_ALL_THREADS, n);
+    QUIC_STATUS status = CxPlatSocketCreateUdp(p->duo.rig.datapath, &config, &socket);
+    bool hit = host_fail_off(HOST_ALL_THREADS) != 0;
+    if (hit) {
+        CHECK_REFUSED(status, QUIC_STATUS_OUT_OF_MEMORY);
+        CHECK(socket == NULL);
+    } else if (CHECK_OK(status)) {
+        CxPlatSocketDelete(socket);
+    }
+    return hit;
+}
+
+TEST(a_socket_without_memory)
+{
+    struct pair p;
+    REQUIRE(open_pair(&p, wire_ip4[0], wire_ip4[1]));
+    unsigned n = 1;
+    while (n < MOST && socket_with_failure(&p, n)) {
+        n++;
+    }
+    CHECK(n > 1 && n < MOST);
+    close_pair(&p);
+}
+
 /* An interface has one program: ours, or the application's. */
 TEST(an_interface_is_in_map_mode_for_all_or_for_none)
 {
@@ -386,5 +451,7 @@ CHECK_MAIN(
     CASE(a_map_is_of_one_datapath),
     CASE(datapaths_share_a_queue_by_maps_of_their_own),
     CASE(interfaces_that_do_not_exist_are_left_out),
+    CASE(a_datapath_without_memory),
+    CASE(a_socket_without_memory),
     CASE(an_interface_is_in_map_mode_for_all_or_for_none),
     CASE(only_what_is_redirected_arrives))
