@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/classifier"
+	"github.com/msquicxdp/msquicxdp/datapath/ethtool"
 	"github.com/msquicxdp/msquicxdp/datapath/notice"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
-	"github.com/msquicxdp/msquicxdp/internal/ethtool"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/rundir"
@@ -62,9 +62,8 @@ func (r *Report) findInterfaces() error {
 		i := Interface{
 			Index: a.Index, Name: a.Name,
 			Up: a.Flags&net.FlagUp != 0, Loopback: a.Flags&net.FlagLoopback != 0,
-			Queues: ethtool.ReceiveQueues(a.Name),
 		}
-		if i.Queues == 0 && !i.Loopback {
+		if i.Queues, err = ethtool.Queues(a.Name); err != nil && !i.Loopback { // its driver does not tell
 			i.Queues = a.NumRxQueues
 		}
 		if i.Occupant, err = classifier.On(a.Index); err != nil {
