@@ -21,7 +21,7 @@ type Options struct {
 	// the device's own ring comes on top.
 	Spare int
 
-	Mode xsk.Mode // [xsk.ModeCopy] where it is [xsk.ModeAny]
+	Mode xsk.Mode
 
 	// Checksums makes room for [Outgoing.ChecksumStart]. It takes Linux 6.8.
 	Checksums bool

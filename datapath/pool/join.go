@@ -90,10 +90,7 @@ func (q *Queue) obtain(mode xsk.Mode) error {
 
 // found makes a new pool.
 func (q *Queue) found(mode xsk.Mode) (err error) {
-	if mode == xsk.ModeAny {
-		mode = xsk.ModeCopy
-	}
-	if q.umem, err = newMemory("packets", int(q.shape.chunks())*chunkSize); err != nil {
+	if q.umem, err = newPackets(int(q.shape.chunks()) * chunkSize); err != nil {
 		return err
 	}
 	m, err := newMemory("control", controlSize(&q.shape))
@@ -204,7 +201,7 @@ func (q *Queue) lacks() bool {
 
 // open opens the socket, and takes up the shared rings.
 func (q *Queue) open(make func(*xsk.UMEM, xsk.Config) (*xsk.Socket, error)) (err error) {
-	q.packets = xsk.UMEM{Memory: q.umem.bytes, Chunk: chunkSize, Metadata: q.shape.Checksums == 1}
+	q.packets = xsk.UMEM{Memory: q.umem.bytes[:q.shape.chunks()*chunkSize], Chunk: chunkSize, Metadata: q.shape.Checksums == 1}
 	q.socket, err = withBudget(q.topic, q.shape, func(c xsk.Config) (*xsk.Socket, error) { return make(&q.packets, c) })
 	if err != nil {
 		return err

@@ -18,13 +18,33 @@ import (
 type memory struct {
 	fd    int
 	bytes []byte
+	huge  bool // it is of huge pages
 }
+
+// hugePage is the size of pages that packets are kept in where the administrator has
+// set some aside (vm.nr_hugepages): fewer of them cover a pool than a CPU remembers.
+const hugePage = 2 << 20
 
 const memorySeals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
+// newPackets makes memory for packets, of huge pages where there are enough. These cannot be
+// had bit by bit, so it may be a little larger.
+func newPackets(size int) (*memory, error) {
+	m, err := makeMemory("packets", roundUp(size, hugePage), unix.MFD_HUGETLB|unix.MFD_HUGE_2MB)
+	if err != nil { // mostly there are none
+		return newMemory("packets", size)
+	}
+	m.huge = true
+	return m, nil
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+
 // newMemory makes size bytes of zeros.
-func newMemory(name string, size int) (*memory, error) {
-	fd, err := unix.MemfdCreate("msquicxdp-"+name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+func newMemory(name string, size int) (*memory, error) { return makeMemory(name, size, 0) }
+
+func makeMemory(name string, size, flags int) (*memory, error) {
+	fd, err := unix.MemfdCreate("msquicxdp-"+name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|flags)
 	if err != nil {
 		return nil, kerr.New("memfd_create", name, err, "")
 	}
@@ -46,7 +66,7 @@ func newMemory(name string, size int) (*memory, error) {
 // adoptMemory maps what another member has made. The descriptor belongs to it.
 func adoptMemory(fd, size int) (*memory, error) {
 	m := &memory{fd: fd}
-	err := m.verify(int64(size))
+	size, err := m.verify(size)
 	if err == nil {
 		err = m.attach(size)
 	}
@@ -56,26 +76,50 @@ func adoptMemory(fd, size int) (*memory, error) {
 	return m, nil
 }
 
-// verify refuses what could shrink.
-func (m *memory) verify(size int64) error {
+// verify refuses what could shrink, and returns how much there is: what is wanted, or more
+// in huge pages.
+func (m *memory) verify(want int) (size int, err error) {
 	seals, err := unix.FcntlInt(uintptr(m.fd), unix.F_GET_SEALS, 0)
 	if err != nil {
-		return kerr.New("fcntl", "F_GET_SEALS", err, "another member has handed over what is no memfd")
+		return 0, kerr.New("fcntl", "F_GET_SEALS", err, "another member has handed over what is no memfd")
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(m.fd, &st); err != nil {
-		return kerr.New("fstat", "memfd", err, "")
+		return 0, kerr.New("fstat", "memfd", err, "")
 	}
-	if seals&memorySeals != memorySeals || st.Size != size {
-		return fmt.Errorf("pool: another member has handed over a memfd of %d bytes with seals %#x, where %d bytes with %#x are due", st.Size, seals, size, memorySeals)
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(m.fd, &fs); err != nil {
+		return 0, kerr.New("fstatfs", "memfd", err, "")
 	}
-	return nil
+	if m.huge = fs.Type == unix.HUGETLBFS_MAGIC; m.huge {
+		want = roundUp(want, hugePage)
+	}
+	if seals&memorySeals != memorySeals || st.Size != int64(want) {
+		return 0, fmt.Errorf("pool: another member has handed over a memfd of %d bytes with seals %#x, where %d bytes with %#x are due", st.Size, seals, want, memorySeals)
+	}
+	return want, nil
 }
 
-// attach maps the memory, with all its pages: no data thread is to meet a page fault.
+// attach maps the memory, with all its pages: no data thread is to meet a page fault. A
+// huge page that cannot be had is found out here, and not by a signal later.
 func (m *memory) attach(size int) (err error) {
-	m.bytes, err = unix.Mmap(m.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
-	return kerr.New("mmap", fmt.Sprintf("memfd of %d bytes", size), err, "")
+	m.bytes, err = unix.Mmap(m.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return kerr.New("mmap", fmt.Sprintf("memfd of %d bytes", size), err, "")
+	}
+	err = unix.Madvise(m.bytes, unix.MADV_POPULATE_WRITE)
+	if err == unix.EINVAL && !m.huge { // before Linux 5.14
+		touch(m.bytes)
+		return nil
+	}
+	return kerr.New("madvise", fmt.Sprintf("MADV_POPULATE_WRITE, memfd of %d bytes", size), err, "")
+}
+
+// touch makes the pages of memory be there.
+func touch(b []byte) {
+	for i := 0; i < len(b); i += 4096 {
+		(*atomic.Uint32)(unsafe.Pointer(&b[i])).Add(0) // Safety: page-aligned; others may be writing
+	}
 }
 
 func (m *memory) close() error {

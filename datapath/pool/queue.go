@@ -46,6 +46,9 @@ func (q *Queue) FD() int { return q.socket.FD() }
 // ZeroCopy reports whether the device itself reads and writes the packets.
 func (q *Queue) ZeroCopy() (bool, error) { return q.socket.ZeroCopy() }
 
+// HugePages reports whether the packets are kept in huge pages.
+func (q *Queue) HugePages() bool { return q.umem.huge }
+
 // Program returns the XDP program of the interface, which the member has open as
 // long as it is in one of its pools.
 func (q *Queue) Program() Program { return q.program.Program }
