@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/bpf"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -154,4 +156,49 @@ func (c *Classifier) linked() (Attachment, error) {
 		return Attachment{}, fmt.Errorf("classifier: link %d: %w any more", a.Link, ErrDetached)
 	}
 	return a, nil
+}
+
+// Refresh hands the program to the driver again. A driver may leave queues without it that
+// have come after it: that of veth does. No packet misses the program meanwhile, and every
+// process that has the classifier open may do it at any time.
+//
+// The kernel takes a program that is there already for no change. So for a moment a twin is
+// there that does the same with the same maps. A process that dies in that moment leaves
+// it: see [Classifier.HasTwin].
+func (c *Classifier) Refresh() error {
+	if c.link == nil {
+		return fmt.Errorf("classifier: refresh: %w", ErrDetached)
+	}
+	var twin struct {
+		Program *ebpf.Program `ebpf:"msquicxdp_classify"`
+	}
+	spec, err := bpf.LoadClassifier()
+	if err != nil {
+		return err
+	}
+	same := map[string]*ebpf.Map{}
+	for _, p := range c.parts() {
+		same[p.name] = *p.m
+	}
+	if err := spec.LoadAndAssign(&twin, &ebpf.CollectionOptions{MapReplacements: same}); err != nil {
+		return refused(err)
+	}
+	defer twin.Program.Close()
+	err = c.link.Update(twin.Program)
+	return kerr.New("bpf", "BPF_LINK_UPDATE", errors.Join(err, c.link.Update(c.objects.MsquicxdpClassify)), "it needs the capability CAP_NET_ADMIN")
+}
+
+// HasTwin reports whether the twin of the program that is used in [Classifier.Refresh] is on
+// the interface. While it is nobody can adopt the classifier. Another Refresh ends that.
+func (c *Classifier) HasTwin() bool {
+	a, err := c.linked()
+	if err != nil {
+		return false
+	}
+	info, err := c.objects.MsquicxdpClassify.Info()
+	if err != nil {
+		return false
+	}
+	id, _ := info.ID()
+	return a.Program != uint32(id)
 }

@@ -391,3 +391,38 @@ func TestQueues(t *testing.T) {
 		return nil
 	})
 }
+
+// A twin takes the program's place for a moment, and where its process dies, until the next
+// refresh. Packets and adopters are served as before.
+func TestRefresh(t *testing.T) {
+	w := newWire(t)
+	c := newClassifier(t, Options{})
+	before, err := w.attach(c, Native)
+	check(t, err)
+	if err := c.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := w.attachment(c)
+	if err != nil || after.Program != before.Program || c.HasTwin() {
+		t.Errorf("program %d before and %d after, a twin: %v, %v", before.Program, after.Program, c.HasTwin(), err)
+	}
+	spec, err := bpf.LoadClassifier()
+	check(t, err)
+	left, err := ebpf.NewCollection(spec) // any other program
+	check(t, err)
+	defer left.Close()
+	check(t, c.link.Update(left.Programs["msquicxdp_classify"]))
+	if !c.HasTwin() {
+		t.Error("another program is there, and it is no twin")
+	}
+	check(t, c.Refresh())
+	if c.HasTwin() {
+		t.Error("the twin is left")
+	}
+}
+
+func TestRefreshWithoutInterface(t *testing.T) {
+	if err := newClassifier(t, Options{}).Refresh(); !errors.Is(err, ErrDetached) {
+		t.Errorf("%v", err)
+	}
+}
