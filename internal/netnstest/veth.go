@@ -24,6 +24,8 @@ type End struct {
 	Name  string
 	Addrs []netip.Prefix
 	Index int
+
+	Queues int // to receive and to send; 0 is one, without the possibility of more
 }
 
 // Prefixes parses addresses with a prefix length, and panics on a bad one.
@@ -53,7 +55,11 @@ func Veth(t testing.TB, a, b *End) {
 func createPair(a, b *End) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = a.Name
-	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: b.Name, PeerNamespace: netlink.NsFd(b.NS.fd)}
+	attrs.NumRxQueues, attrs.NumTxQueues = a.Queues, a.Queues
+	pair := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: b.Name, PeerNamespace: netlink.NsFd(b.NS.fd),
+		PeerNumRxQueues: uint32(b.Queues), PeerNumTxQueues: uint32(b.Queues),
+	}
 	return withHandle(func(h *netlink.Handle) error {
 		if err := h.LinkAdd(pair); err != nil {
 			return fmt.Errorf("add veth pair %s, %s: %w", a.Name, b.Name, err)
