@@ -105,7 +105,8 @@ static QUIC_STATUS find_means(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_I
         return mqx_raw_map(datapath, config);
     }
     datapath->Features = mqxGoFeatures();
-    datapath->RawAvailable = mqxGoRawAvailable() != 0;
+    datapath->RawAvailable =
+        datapath->Xdp.Policy != MSQUICXDP_XDP_NEVER && mqxGoRawAvailable(&datapath->Xdp) != 0;
     return QUIC_STATUS_SUCCESS;
 }
 
@@ -133,6 +134,10 @@ QUIC_STATUS mqx_CxPlatDataPathInitialize(
     CXPLAT_DATAPATH *datapath = alloc_datapath(pool, context_length);
     if (datapath == NULL) {
         return mqx_fail(QUIC_STATUS_OUT_OF_MEMORY, "CxPlatDataPathInitialize: out of memory");
+    }
+    if (QUIC_FAILED(status = mqx_xdp_config(&datapath->Xdp))) {
+        free_datapath(datapath);
+        return status;
     }
     if (!CxPlatWorkerPoolAddRef(pool, CXPLAT_WORKER_POOL_REF_EPOLL)) {
         free_datapath(datapath);
@@ -191,7 +196,9 @@ CXPLAT_DATAPATH_FEATURES mqx_CxPlatDataPathGetSupportedFeatures(
         return CXPLAT_DATAPATH_FEATURE_NONE;
     }
     uint32_t features = datapath->Features;
-    if ((flags & CXPLAT_SOCKET_FLAG_XDP) != 0 && datapath->RawAvailable) {
+    MqxRaw *raw = atomic_load(&datapath->Raw);
+    bool available = datapath->RawAvailable || (raw != NULL && atomic_load(&raw->Served) != 0);
+    if ((flags & CXPLAT_SOCKET_FLAG_XDP) != 0 && available) {
         features |= CXPLAT_DATAPATH_FEATURE_RAW | CXPLAT_DATAPATH_FEATURE_TTL |
                     CXPLAT_DATAPATH_FEATURE_SEND_DSCP | CXPLAT_DATAPATH_FEATURE_RECV_DSCP;
     }

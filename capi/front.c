@@ -22,6 +22,7 @@ static const MqxTable own_table = {
     MQX_FUNCTIONS(MQX_ENTRY)
 #undef MQX_ENTRY
         .Log = mqx_get_log,
+    .Xdp = mqx_get_xdp,
 };
 
 /* NULL until this copy has learned which one is live. */
@@ -168,6 +169,20 @@ static void adopt_log(const Copies *copies)
     }
 }
 
+/* And so are options. */
+static void adopt_xdp(const Copies *copies)
+{
+    MqxXdpOptions options;
+    bool found = mqx_get_xdp(&options);
+    for (size_t i = 0; i < copies->Count && !found; i++) {
+        found =
+            copies->List[i]->Version == MSQUICXDP_VERSION && copies->List[i]->Table->Xdp(&options);
+    }
+    if (found) {
+        mqx_put_xdp(&options);
+    }
+}
+
 QUIC_STATUS mqx_copy_elect(bool *is_own)
 {
     Copies copies = {.Count = 0};
@@ -176,6 +191,7 @@ QUIC_STATUS mqx_copy_elect(bool *is_own)
     *is_own = live == &mqx_own_copy;
     if (*is_own) {
         adopt_log(&copies);
+        adopt_xdp(&copies);
         atomic_store(&mqx_own_copy.IsLive, 1);
         atomic_store_explicit(&live_table, &own_table, memory_order_release);
         return QUIC_STATUS_SUCCESS;

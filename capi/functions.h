@@ -66,7 +66,8 @@
     X(void, QuicCopyRouteInfo, (CXPLAT_ROUTE * a, CXPLAT_ROUTE * b), (a, b))                       \
     X(size_t, msquicxdp_last_reason, (char *a, size_t b), (a, b))                                  \
     X(int, msquicxdp_set_log, (const struct msquicxdp_log_options *a), (a))                        \
-    X(int, msquicxdp_get_counters, (struct msquicxdp_counters * a), (a))
+    X(int, msquicxdp_get_counters, (struct msquicxdp_counters * a), (a))                           \
+    X(int, msquicxdp_set_xdp, (const struct msquicxdp_xdp_options *a), (a))
 
 #define MQX_DECLARE(ret, name, params, args) ret mqx_##name params;
 MQX_FUNCTIONS(MQX_DECLARE)
@@ -79,6 +80,7 @@ typedef struct MqxTable {
 #undef MQX_MEMBER
     void (*Log)(
         struct msquicxdp_log_options *options); /* the hook that was set through this copy */
+    bool (*Xdp)(MqxXdpOptions *options);        /* false: none were set through it */
 } MqxTable;
 
 #endif

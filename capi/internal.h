@@ -31,6 +31,9 @@ void mqx_log(enum msquicxdp_level level, const char *format, ...)
 
 void mqx_get_log(struct msquicxdp_log_options *options);
 
+/* True when the bytes that a newer caller knows and we do not are all zero. */
+bool mqx_tail_is_zero(const void *object, size_t known, size_t size);
+
 /* Counters are striped by partition, so that workers do not share a cache line. */
 enum { MQX_STRIPES = 16 };
 typedef struct MqxCounters {
@@ -44,6 +47,21 @@ static inline void mqx_count(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
+
+/* ---- options.c: what AF_XDP may be used for ---- */
+
+/* What a program has set; a NULL list is one that it has not. */
+typedef struct MqxXdpOptions {
+    MqxXdpConfig Set; /* with DEFAULTs */
+    bool HasInterfaces;
+    bool HasDeny;
+} MqxXdpOptions;
+
+bool mqx_get_xdp(MqxXdpOptions *options);
+void mqx_put_xdp(const MqxXdpOptions *options);
+
+/* What holds for a datapath that is made now. */
+QUIC_STATUS mqx_xdp_config(MqxXdpConfig *config);
 
 /* ---- runtime.c: the Go runtime in this process ---- */
 
@@ -79,8 +97,9 @@ typedef struct MqxSlot {
     uint32_t Generation;
     CXPLAT_SOCKET *Socket;
     struct MqxPartition *Partition;
-    struct MqxSlot *NextFree;
-    uint64_t FreedAt; /* milliseconds */
+    struct MqxRaw *Raw;   /* of a queue, and of the answers */
+    struct MqxSlot *Next; /* of those that are free, or of a datapath's queues */
+    uint64_t FreedAt;     /* milliseconds */
     MqxEndpoint Endpoint;
 } MqxSlot;
 
@@ -104,6 +123,7 @@ bool mqx_gate_enter(MqxSlot *slot);
 void mqx_gate_leave(MqxSlot *slot);
 void mqx_gate_close(MqxSlot *slot);
 void mqx_gate_wait(MqxSlot *slot);
+bool mqx_gate_is_empty(MqxSlot *slot); /* closed, and nobody is inside */
 
 static inline MqxSlot *mqx_slot(MqxEndpoint *endpoint)
 {
@@ -138,9 +158,12 @@ typedef struct MqxPartition {
 
 /* The AF_XDP side of a datapath (raw.c). */
 typedef struct MqxRaw {
-    uint64_t Engine; /* Go's */
-    uint16_t Count;
-    MqxEndpoint *Endpoint[]; /* queues, and last the answers of neighbours */
+    uint64_t Engine;         /* Go's */
+    MqxSlot *Answers;        /* of neighbours, and that there is something to do */
+    _Atomic uint32_t Served; /* how many queues are */
+    pthread_mutex_t Lock;    /* over what follows */
+    MqxSlot *Queues;
+    MqxSlot *Ended; /* queues that are gone, into which a worker may still be looking */
 } MqxRaw;
 
 struct CXPLAT_DATAPATH {
@@ -156,6 +179,7 @@ struct CXPLAT_DATAPATH {
     bool HasTcp;
     bool MapMode;            /* no kernel sockets: Raw is all there is, from the start */
     bool RawAvailable;       /* as far as a cheap look tells */
+    MqxXdpConfig Xdp;        /* what AF_XDP may be used for */
     pthread_mutex_t RawLock; /* while Raw is brought up, and over the next two */
     uint64_t RawRetryAt;     /* milliseconds */
     char RawReason[MQX_REASON];

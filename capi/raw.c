@@ -2,55 +2,176 @@
 /*
  * raw.c - the AF_XDP side of a datapath: brought up by the first socket that wants it, and gone with the
  * datapath. Each receive queue that it serves is an endpoint like a socket's, watched by one partition;
- * one more endpoint brings the answers of neighbours. Sockets keep their kernel sockets beside it, but
- * for map mode, where it is there from the start and alone.
+ * they come and go with interfaces. One more endpoint brings the answers of neighbours, and tells when
+ * there is a change. Sockets keep their kernel sockets beside it, but for map mode, where it is there
+ * from the start and alone.
  */
 #include <string.h>
 
 #include "_cgo_export.h"
 #include "internal.h"
 
-/* Slots of queues, and behind them the one of the answers. */
-static bool make_slots(CXPLAT_DATAPATH *datapath, MqxRaw *raw, uint16_t queues)
+/* Lets events come to a slot that is given to Go now. */
+static void open_slot(MqxSlot *slot, MqxRaw *raw, uint8_t kind)
 {
-    for (uint16_t i = 0; i <= queues; i++) {
-        MqxSlot *slot = mqx_slot_new(NULL, &datapath->Partition[i % datapath->Count]);
-        if (slot == NULL) {
-            return false;
+    slot->Raw = raw;
+    slot->Endpoint.Kind = kind;
+    mqx_gate_open(slot);
+    mqx_slot_published(slot);
+}
+
+static void close_slot(MqxSlot *slot)
+{
+    mqx_gate_close(slot);
+    mqxGoQuiesce(&slot->Endpoint);
+}
+
+static void free_slot(MqxSlot *slot)
+{
+    mqxGoRawForget(&slot->Endpoint);
+    mqx_slot_free(slot);
+}
+
+/* The partition with the fewest queues. */
+static MqxPartition *idlest(CXPLAT_DATAPATH *datapath, const MqxRaw *raw)
+{
+    uint32_t fewest = UINT32_MAX;
+    MqxPartition *found = NULL;
+    for (uint16_t i = 0; i < datapath->Count; i++) {
+        uint32_t queues = 0;
+        for (const MqxSlot *slot = raw->Queues; slot != NULL; slot = slot->Next) {
+            queues += slot->Partition == &datapath->Partition[i];
         }
-        slot->Endpoint.Kind = i < queues ? MQX_KIND_QUEUE : MQX_KIND_ANSWERS;
-        raw->Endpoint[raw->Count++] = &slot->Endpoint;
+        if (queues < fewest) {
+            fewest = queues;
+            found = &datapath->Partition[i];
+        }
     }
-    return true;
+    return found;
+}
+
+/* Gives each queue that waits for one an endpoint. */
+static void serve_waiting(CXPLAT_DATAPATH *datapath, MqxRaw *raw)
+{
+    while (mqxGoRawWaits(raw->Engine)) {
+        MqxSlot *slot = mqx_slot_new(NULL, idlest(datapath, raw));
+        if (slot == NULL) {
+            mqx_log(MSQUICXDP_LEVEL_WARNING, "a queue is not served by AF_XDP yet: out of memory");
+            return;
+        }
+        open_slot(slot, raw, MQX_KIND_QUEUE);
+        if (mqxGoRawServe(raw->Engine, &slot->Endpoint, datapath->Count) != 0) {
+            close_slot(slot);
+            slot->Next = raw->Ended;
+            raw->Ended = slot;
+            return;
+        }
+        slot->Next = raw->Queues;
+        raw->Queues = slot;
+        atomic_fetch_add(&raw->Served, 1);
+    }
+}
+
+/* Gives the endpoints of queues that are gone up. */
+static void close_ended(MqxRaw *raw)
+{
+    for (MqxSlot **at = &raw->Queues; *at != NULL;) {
+        MqxSlot *slot = *at;
+        if (!mqxGoRawEnded(&slot->Endpoint)) {
+            at = &slot->Next;
+            continue;
+        }
+        *at = slot->Next;
+        slot->Next = raw->Ended;
+        raw->Ended = slot;
+        close_slot(slot);
+        mqxGoRawUnwatched(&slot->Endpoint);
+        atomic_fetch_sub(&raw->Served, 1);
+    }
+}
+
+/* Nobody is waited for: this runs on a worker. */
+static void free_ended(MqxRaw *raw)
+{
+    for (MqxSlot **at = &raw->Ended; *at != NULL;) {
+        MqxSlot *slot = *at;
+        if (mqx_gate_is_empty(slot)) {
+            *at = slot->Next;
+            free_slot(slot);
+        } else {
+            at = &slot->Next;
+        }
+    }
+}
+
+/* Follows what the engine serves. Go has seen to it; here only endpoints come and go. */
+static void update(CXPLAT_DATAPATH *datapath, MqxRaw *raw)
+{
+    pthread_mutex_lock(&raw->Lock);
+    close_ended(raw);
+    free_ended(raw);
+    serve_waiting(datapath, raw);
+    pthread_mutex_unlock(&raw->Lock);
+}
+
+static void tell_notes(const MqxRaw *raw)
+{
+    char text[MQX_REASON];
+    int level;
+    while ((level = mqxGoRawNote(raw->Engine, text)) != MSQUICXDP_LEVEL_NONE) {
+        mqx_log((enum msquicxdp_level)level, "%s", text);
+    }
 }
 
 static void free_raw(MqxRaw *raw)
 {
-    for (uint16_t i = 0; i < raw->Count; i++) {
-        mqx_slot_free(mqx_slot(raw->Endpoint[i]));
+    while (raw->Queues != NULL) {
+        MqxSlot *slot = raw->Queues;
+        raw->Queues = slot->Next;
+        free_slot(slot);
     }
+    while (raw->Ended != NULL) {
+        MqxSlot *slot = raw->Ended;
+        raw->Ended = slot->Next;
+        free_slot(slot);
+    }
+    if (raw->Answers != NULL) {
+        free_slot(raw->Answers);
+    }
+    pthread_mutex_destroy(&raw->Lock);
     CxPlatFree(raw, QUIC_POOL_DATAPATH);
 }
 
-/* Begins to serve an engine of Go's, which is closed where that fails. */
-static MqxRaw *bring_up(CXPLAT_DATAPATH *datapath, uint64_t engine, uint16_t queues, char *reason)
+static bool watch_answers(CXPLAT_DATAPATH *datapath, MqxRaw *raw, char *reason)
 {
-    MqxRaw *raw = CxPlatAlloc(
-        sizeof(*raw) + (queues + (size_t)1) * sizeof(raw->Endpoint[0]), QUIC_POOL_DATAPATH);
-    bool made = raw != NULL && make_slots(datapath, raw, queues);
-    for (uint16_t i = 0; made && i < raw->Count; i++) {
-        mqx_gate_open(mqx_slot(raw->Endpoint[i]));
-        mqx_slot_published(mqx_slot(raw->Endpoint[i]));
+    raw->Answers = mqx_slot_new(NULL, &datapath->Partition[0]);
+    if (raw->Answers == NULL) {
+        return false;
     }
-    if (!made || mqxGoRawServe(engine, raw->Endpoint, raw->Count, datapath->Count, reason) != 0) {
+    open_slot(raw->Answers, raw, MQX_KIND_ANSWERS);
+    return mqxGoRawWatch(raw->Engine, &raw->Answers->Endpoint, reason) == 0;
+}
+
+/* Begins to serve an engine of Go's, which is closed where that fails: without a reason, memory is out. */
+static MqxRaw *bring_up(CXPLAT_DATAPATH *datapath, uint64_t engine, char *reason)
+{
+    MqxRaw *raw = CxPlatAlloc(sizeof(*raw), QUIC_POOL_DATAPATH);
+    if (raw == NULL) {
         mqxGoRawClose(engine);
-        if (raw != NULL) {
-            free_raw(raw);
-        }
         return NULL;
     }
+    pthread_mutex_init(&raw->Lock, NULL);
     raw->Engine = engine;
-    return raw;
+    if (watch_answers(datapath, raw, reason)) {
+        update(datapath, raw);
+        return raw;
+    }
+    mqxGoRawClose(engine);
+    if (raw->Answers != NULL) {
+        mqx_gate_close(raw->Answers);
+    }
+    free_raw(raw);
+    return NULL;
 }
 
 /* What failed a moment ago is not tried again for every socket. */
@@ -61,9 +182,12 @@ static void try_bring_up(CXPLAT_DATAPATH *datapath)
     uint64_t now = mqx_now_ms();
     if (atomic_load(&datapath->Raw) == NULL && now >= datapath->RawRetryAt) {
         datapath->RawRetryAt = now + RETRY_MS;
-        uint16_t queues = 0;
-        uint64_t engine = mqxGoRawOpen(&queues, datapath->RawReason);
-        MqxRaw *raw = engine == 0 ? NULL : bring_up(datapath, engine, queues, datapath->RawReason);
+        datapath->RawReason[0] = '\0';
+        uint64_t engine = mqxGoRawOpen(&datapath->Xdp, datapath->RawReason);
+        MqxRaw *raw = engine == 0 ? NULL : bring_up(datapath, engine, datapath->RawReason);
+        if (raw == NULL && datapath->RawReason[0] == '\0') {
+            strcpy(datapath->RawReason, "out of memory");
+        }
         atomic_store_explicit(&datapath->Raw, raw, memory_order_release);
     }
 }
@@ -74,20 +198,29 @@ MqxRaw *mqx_raw(CXPLAT_DATAPATH *datapath, char *reason)
     try_bring_up(datapath);
     memcpy(reason, datapath->RawReason, MQX_REASON);
     pthread_mutex_unlock(&datapath->RawLock);
-    return atomic_load(&datapath->Raw);
+    MqxRaw *raw = atomic_load(&datapath->Raw);
+    if (raw != NULL) {
+        tell_notes(raw);
+    }
+    return raw;
 }
 
 QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CONFIG *config)
 {
     char *reason = datapath->RawReason;
-    uint16_t queues = 0;
+    if (datapath->Xdp.Policy == MSQUICXDP_XDP_NEVER) {
+        return mqx_fail(
+            QUIC_STATUS_NOT_SUPPORTED,
+            "CxPlatDataPathInitialize: map mode: AF_XDP is never to be used");
+    }
     uint64_t engine = mqxGoRawMap(
-        (CXPLAT_XDP_MAP_CONFIG *)config->XdpMapConfigs, config->XdpMapConfigCount, &queues, reason);
+        &datapath->Xdp, (CXPLAT_XDP_MAP_CONFIG *)config->XdpMapConfigs, config->XdpMapConfigCount,
+        reason);
     if (engine != 0 && reason[0] != '\0') {
         mqx_log(MSQUICXDP_LEVEL_WARNING, "map mode: %s", reason);
         reason[0] = '\0';
     }
-    MqxRaw *raw = engine == 0 ? NULL : bring_up(datapath, engine, queues, reason);
+    MqxRaw *raw = engine == 0 ? NULL : bring_up(datapath, engine, reason);
     if (raw == NULL && reason[0] == '\0') {
         return mqx_fail(
             QUIC_STATUS_OUT_OF_MEMORY, "CxPlatDataPathInitialize: map mode: out of memory");
@@ -107,12 +240,16 @@ void mqx_raw_close(CXPLAT_DATAPATH *datapath)
     if (raw == NULL || atomic_load(&mqx_forked)) {
         return;
     }
-    for (uint16_t i = 0; i < raw->Count; i++) {
-        mqx_gate_close(mqx_slot(raw->Endpoint[i]));
-        mqxGoQuiesce(raw->Endpoint[i]);
+    close_slot(raw->Answers); /* from here on nothing changes the lists */
+    mqx_gate_wait(raw->Answers);
+    for (MqxSlot *slot = raw->Queues; slot != NULL; slot = slot->Next) {
+        close_slot(slot);
     }
-    for (uint16_t i = 0; i < raw->Count; i++) {
-        mqx_gate_wait(mqx_slot(raw->Endpoint[i]));
+    for (MqxSlot *slot = raw->Queues; slot != NULL; slot = slot->Next) {
+        mqx_gate_wait(slot);
+    }
+    for (MqxSlot *slot = raw->Ended; slot != NULL; slot = slot->Next) {
+        mqx_gate_wait(slot);
     }
     mqxGoRawClose(raw->Engine);
     free_raw(raw);
@@ -129,7 +266,7 @@ MqxSlot *mqx_raw_slot(CXPLAT_DATAPATH *datapath, const CXPLAT_QUEUE *queue)
 MqxSlot *mqx_raw_any_slot(CXPLAT_DATAPATH *datapath)
 {
     MqxRaw *raw = atomic_load(&datapath->Raw);
-    return raw->Count > 1 ? mqx_slot(raw->Endpoint[0]) : NULL; /* the last one is no queue */
+    return raw->Queues; /* in map mode they stay as they are */
 }
 
 bool mqx_raw_prefers(const CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route)
@@ -218,7 +355,7 @@ QUIC_STATUS mqx_raw_resolve(
     }
 }
 
-/* Hands the answers of neighbours to those who asked. */
+/* Hands the answers of neighbours to those who asked, and does what else there is to do. */
 void mqx_raw_answers(MqxSlot *slot)
 {
     enum { BATCH = 16 };
@@ -236,4 +373,6 @@ void mqx_raw_answers(MqxSlot *slot)
             }
         }
     } while (n == BATCH);
+    update(slot->Partition->Datapath, slot->Raw);
+    tell_notes(slot->Raw);
 }

@@ -4,73 +4,135 @@ package main
 
 /*
 #include "../datapath/batch/batch.h"
+#include "msquicxdp/msquicxdp.h"
 */
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime/cgo"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
+	"github.com/msquicxdp/msquicxdp/datapath/classifier"
 	"github.com/msquicxdp/msquicxdp/datapath/xdp"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
-// raw is the AF_XDP side of a datapath, which C knows by a number that is not 0.
-type raw struct {
-	*xdp.Engine
-	handles []cgo.Handle // in the leases of its endpoints
-}
-
-func (r *raw) handle(value any) uint64 {
-	h := cgo.NewHandle(value)
-	r.handles = append(r.handles, h)
-	return uint64(h)
-}
-
-func engine(n C.uint64_t) *raw { return cgo.Handle(n).Value().(*raw) }
+// engine is the AF_XDP side of a datapath, which C knows by a number that is not 0.
+func engine(n C.uint64_t) *xdp.Engine { return cgo.Handle(n).Value().(*xdp.Engine) }
 
 // queue is the engine's queue that an endpoint stands for.
 func queue(e *C.MqxEndpoint) *xdp.Queue {
 	return cgo.Handle(endpoint(e).Lease).Value().(*xdp.Queue)
 }
 
-func endpoints(list **C.MqxEndpoint, count C.uint16_t) []*batch.Endpoint {
-	// Safety: C passes an array of count pointers.
-	return unsafe.Slice((**batch.Endpoint)(unsafe.Pointer(list)), int(count))
+// xdpOptions reads what capi/options.c has checked.
+func xdpOptions(c *C.MqxXdpConfig) (o xdp.Options, err error) {
+	var errs [2]error
+	o.Interfaces, errs[0] = xdp.ParseList(C.GoString(&c.Interfaces[0]))
+	o.Deny, errs[1] = xdp.ParseList(C.GoString(&c.Deny[0]))
+	switch c.Attach {
+	case C.MSQUICXDP_ATTACH_NATIVE:
+		o.Attach = classifier.Native
+	case C.MSQUICXDP_ATTACH_GENERIC:
+		o.Attach = classifier.Generic
+	}
+	switch c.ZeroCopy {
+	case C.MSQUICXDP_ZEROCOPY_REQUIRE:
+		o.ZeroCopy = xdp.ZeroCopyRequire
+	case C.MSQUICXDP_ZEROCOPY_NEVER:
+		o.ZeroCopy = xdp.ZeroCopyNever
+	}
+	switch c.Transmit {
+	case C.MSQUICXDP_TRANSMIT_KERNEL:
+		o.Transmit = xdp.TransmitKernel
+	case C.MSQUICXDP_TRANSMIT_XDP:
+		o.Transmit = xdp.TransmitXDP
+	}
+	return o, errors.Join(errs[:]...)
+}
+
+// queueStill is queue for who may come too late: when the interface has gone, what its
+// endpoint was is given up, and may be something else's by now. It is nil then.
+func queueStill(e *C.MqxEndpoint) (q *xdp.Queue) {
+	defer func() { _ = recover() }() // of a handle that is no more
+	q, _ = cgo.Handle(endpoint(e).Lease).Value().(*xdp.Queue)
+	return q
 }
 
 //export mqxGoRawAvailable
-func mqxGoRawAvailable() (available C.int) {
+func mqxGoRawAvailable(config *C.MqxXdpConfig) (available C.int) {
 	defer func() { _ = recover() }()
-	if xdp.Available() {
+	if o, err := xdpOptions(config); err == nil && xdp.Available(o) {
 		return 1
 	}
 	return 0
 }
 
 //export mqxGoRawOpen
-func mqxGoRawOpen(queues *C.uint16_t, reason *C.char) (number C.uint64_t) {
+func mqxGoRawOpen(config *C.MqxXdpConfig, reason *C.char) (number C.uint64_t) {
 	var status C.int
 	defer containInto(&status, reasonBuffer(reason))
-	e, err := xdp.Open()
+	o, err := xdpOptions(config)
+	var e *xdp.Engine
+	if err == nil {
+		e, err = xdp.Open(o)
+	}
 	if err != nil {
 		failed(err, reasonBuffer(reason))
 		return 0
 	}
-	*queues = C.uint16_t(len(e.Queues()))
-	return C.uint64_t(cgo.NewHandle(&raw{Engine: e}))
+	return C.uint64_t(cgo.NewHandle(e))
+}
+
+// lend puts what an endpoint stands for where its events find it.
+func lend(e *C.MqxEndpoint, value any) { endpoint(e).Lease = uint64(cgo.NewHandle(value)) }
+
+//export mqxGoRawForget
+func mqxGoRawForget(e *C.MqxEndpoint) {
+	defer func() { _ = recover() }()
+	ep := endpoint(e)
+	if ep.Lease != 0 {
+		cgo.Handle(ep.Lease).Delete()
+	}
+	ep.Lease = 0
+}
+
+//export mqxGoRawWatch
+func mqxGoRawWatch(number C.uint64_t, answers *C.MqxEndpoint, reason *C.char) (status C.int) {
+	defer containInto(&status, reasonBuffer(reason))
+	e := engine(number)
+	lend(answers, e)
+	return failed(e.Watch(endpoint(answers)), reasonBuffer(reason))
+}
+
+//export mqxGoRawWaits
+func mqxGoRawWaits(number C.uint64_t) (waits C.int) {
+	defer func() { _ = recover() }()
+	if engine(number).Waits() {
+		return 1
+	}
+	return 0
 }
 
 //export mqxGoRawMap
-func mqxGoRawMap(list *C.CXPLAT_XDP_MAP_CONFIG, count C.uint32_t, queues *C.uint16_t, reason *C.char) (number C.uint64_t) {
+func mqxGoRawMap(config *C.MqxXdpConfig, list *C.CXPLAT_XDP_MAP_CONFIG, count C.uint32_t, reason *C.char) (number C.uint64_t) {
 	var status C.int
 	defer containInto(&status, reasonBuffer(reason))
 	var maps []xdp.Map
 	for _, m := range unsafe.Slice(list, int(count)) { // Safety: C passes an array of count elements
 		maps = append(maps, xdp.Map{Ifindex: int(m.InterfaceIndex), FD: int(m.MapHandle)})
 	}
-	e, absent, err := xdp.OpenMapped(maps)
+	o, err := xdpOptions(config)
+	var e *xdp.Engine
+	var absent []int
+	if err == nil {
+		e, absent, err = xdp.OpenMapped(o, maps)
+	}
 	if err != nil {
 		failed(err, reasonBuffer(reason))
 		return 0
@@ -78,22 +140,51 @@ func mqxGoRawMap(list *C.CXPLAT_XDP_MAP_CONFIG, count C.uint32_t, queues *C.uint
 	if len(absent) != 0 {
 		batch.SetReason(reasonBuffer(reason), fmt.Sprintf("there are no interfaces of the numbers %v: their maps stay empty", absent))
 	}
-	*queues = C.uint16_t(len(e.Queues()))
-	return C.uint64_t(cgo.NewHandle(&raw{Engine: e}))
+	return C.uint64_t(cgo.NewHandle(e))
 }
 
 //export mqxGoRawServe
-func mqxGoRawServe(
-	number C.uint64_t, list **C.MqxEndpoint, count, partitions C.uint16_t, reason *C.char,
-) (status C.int) {
-	defer containInto(&status, reasonBuffer(reason))
-	e := engine(number)
-	eps := endpoints(list, count)
-	for i, q := range e.Queues() {
-		eps[i].Lease = e.handle(q)
+func mqxGoRawServe(number C.uint64_t, e *C.MqxEndpoint, partitions C.uint16_t) (status C.int) {
+	defer contain(&status)
+	q := engine(number).Next()
+	if q == nil {
+		return C.int(unix.ENOENT)
 	}
-	eps[len(eps)-1].Lease = e.handle(e.Engine)
-	return failed(e.Serve(eps, int(partitions)), reasonBuffer(reason))
+	lend(e, q)
+	return C.int(kerr.Errno(engine(number).Serve(q, endpoint(e), int(partitions))))
+}
+
+//export mqxGoRawEnded
+func mqxGoRawEnded(e *C.MqxEndpoint) (ended C.int) {
+	defer func() { _ = recover() }()
+	if queue(e).Ended() {
+		return 1
+	}
+	return 0
+}
+
+//export mqxGoRawUnwatched
+func mqxGoRawUnwatched(e *C.MqxEndpoint) {
+	defer func() { _ = recover() }()
+	queue(e).Unwatched()
+}
+
+//export mqxGoRawNote
+func mqxGoRawNote(number C.uint64_t, text *C.char) (level C.int) {
+	defer func() { _ = recover() }()
+	note, ok := engine(number).Note()
+	if !ok {
+		return 0
+	}
+	batch.SetReason(reasonBuffer(text), note.Text)
+	return C.int(note.Level)
+}
+
+//export mqxGoRawWhy
+func mqxGoRawWhy(number C.uint64_t, reason *C.char) {
+	var status C.int
+	defer containInto(&status, reasonBuffer(reason))
+	failed(engine(number).Why(), reasonBuffer(reason))
 }
 
 //export mqxGoRawClose
@@ -102,9 +193,6 @@ func mqxGoRawClose(number C.uint64_t) {
 	e := engine(number)
 	cgo.Handle(number).Delete()
 	e.Close()
-	for _, h := range e.handles {
-		h.Delete()
-	}
 }
 
 //export mqxGoRawTurn
@@ -116,7 +204,14 @@ func mqxGoRawTurn(e *C.MqxEndpoint, t *C.MqxTurn) {
 //export mqxGoRawSend
 func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx) (status C.int) {
 	defer contain(&status)
-	return C.int(queue(e).Send(endpoint(kernel), (*batch.Tx)(unsafe.Pointer(tx))))
+	q := queueStill(e)
+	switch {
+	case q != nil:
+		return C.int(q.Send(endpoint(kernel), (*batch.Tx)(unsafe.Pointer(tx))))
+	case kernel == nil:
+		return C.int(unix.ENETDOWN)
+	}
+	return mqxGoSend(kernel, tx)
 }
 
 //export mqxGoRawAdd

@@ -65,8 +65,7 @@ size_t mqx_msquicxdp_last_reason(char *buf, size_t len)
     return (size_t)snprintf(buf, len, "%s", last_reason);
 }
 
-/* True when the bytes that a newer caller knows and we do not are all zero. */
-static bool tail_is_zero(const void *object, size_t known, size_t size)
+bool mqx_tail_is_zero(const void *object, size_t known, size_t size)
 {
     const char *byte = object;
     for (size_t i = known; i < size; i++) {
@@ -84,7 +83,7 @@ int mqx_msquicxdp_set_log(const struct msquicxdp_log_options *options)
         if (options->size < sizeof(size_t) || options->level > MSQUICXDP_LEVEL_INFO) {
             return -EINVAL;
         }
-        if (!tail_is_zero(options, sizeof(wanted), options->size)) {
+        if (!mqx_tail_is_zero(options, sizeof(wanted), options->size)) {
             return -E2BIG;
         }
         size_t known = options->size < sizeof(wanted) ? options->size : sizeof(wanted);

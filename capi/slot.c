@@ -54,7 +54,7 @@ static MqxSlot *reuse_slot(void)
     if (slot == NULL || mqx_now_ms() - slot->FreedAt < REST_MS) {
         return NULL;
     }
-    free_head = slot->NextFree;
+    free_head = slot->Next;
     if (free_head == NULL) {
         free_tail = NULL;
     }
@@ -130,6 +130,7 @@ MqxSlot *mqx_slot_new(CXPLAT_SOCKET *socket, MqxPartition *partition)
     slot->Sqe.Completion = mqx_slot_event;
     slot->Socket = socket;
     slot->Partition = partition;
+    slot->Raw = NULL;
     slot->Endpoint = (MqxEndpoint){
         .Sqe = &slot->Sqe,
         .Queue = queue_value(slot),
@@ -149,13 +150,13 @@ void mqx_slot_free(MqxSlot *slot)
     }
     slot->Socket = NULL;
     slot->Generation++;
-    slot->NextFree = NULL;
+    slot->Next = NULL;
     slot->FreedAt = mqx_now_ms();
     pthread_mutex_lock(&slot_lock);
     if (free_tail == NULL) {
         free_head = slot;
     } else {
-        free_tail->NextFree = slot;
+        free_tail->Next = slot;
     }
     free_tail = slot;
     pthread_mutex_unlock(&slot_lock);
@@ -194,4 +195,9 @@ void mqx_gate_wait(MqxSlot *slot)
     while ((gate = atomic_load(&slot->Gate)) != GATE_CLOSED) {
         syscall(SYS_futex, &slot->Gate, FUTEX_WAIT_PRIVATE, gate, NULL, NULL, 0);
     }
+}
+
+bool mqx_gate_is_empty(MqxSlot *slot)
+{
+    return atomic_load(&slot->Gate) == GATE_CLOSED;
 }

@@ -181,21 +181,34 @@ static void copy_cibir(MqxOpen *request, const CXPLAT_UDP_CONFIG *config)
 
 /*
  * AF_XDP beside the kernel sockets, which hold the port and serve what does not come that way. What
- * cannot be had is counted and said, and the socket goes on without.
+ * cannot be had is counted and said, and the socket goes on without, until an interface can be served.
  */
 static void attach_raw(CXPLAT_SOCKET *socket, MqxOpen *request)
 {
     request->Reason[0] = '\0';
     MqxRaw *raw = mqx_raw(socket->Datapath, request->Reason);
     if (raw != NULL) {
-        (void)mqxGoRawAdd(raw->Engine, request, &socket->RawTicket);
+        int status = mqxGoRawAdd(raw->Engine, request, &socket->RawTicket);
+        if (status == 0) {
+            mqxGoRawWhy(raw->Engine, request->Reason); /* none: it may be served later */
+        }
     }
-    if (socket->RawTicket == 0) {
+    if (request->Reason[0] != '\0') {
         mqx_count(&mqx_counters(0)->XdpUnavailable, 1);
         mqx_log(
             MSQUICXDP_LEVEL_WARNING, "XDP was asked for, and the socket works over the kernel: %s",
             request->Reason);
     }
+}
+
+/* False, and why, when AF_XDP cannot be had now. */
+static bool has_raw(CXPLAT_DATAPATH *datapath, char *reason)
+{
+    MqxRaw *raw = mqx_raw(datapath, reason);
+    if (raw != NULL) {
+        mqxGoRawWhy(raw->Engine, reason);
+    }
+    return raw != NULL && reason[0] == '\0';
 }
 
 /* A client of whose peer AF_XDP knows the way sends from that way's address. */
@@ -303,6 +316,14 @@ static QUIC_STATUS create_mapped(
     return open_mapped(socket, &request, out);
 }
 
+static QUIC_STATUS refuse_raw(const char *reason)
+{
+    mqx_count(&mqx_counters(0)->Refused, 1);
+    return mqx_fail(
+        QUIC_STATUS_NOT_SUPPORTED, "CxPlatSocketCreateUdp: XDP is required, and cannot be had: %s",
+        reason);
+}
+
 QUIC_STATUS mqx_CxPlatSocketCreateUdp(
     CXPLAT_DATAPATH *datapath, const CXPLAT_UDP_CONFIG *config, CXPLAT_SOCKET **out)
 {
@@ -317,6 +338,12 @@ QUIC_STATUS mqx_CxPlatSocketCreateUdp(
     QUIC_STATUS status = check_udp(datapath, config);
     if (QUIC_FAILED(status) || QUIC_FAILED(status = mqx_runtime_start())) {
         return status;
+    }
+    bool required = !datapath->MapMode && datapath->Xdp.Policy == MSQUICXDP_XDP_REQUIRE &&
+                    (config->Flags & CXPLAT_SOCKET_FLAG_XDP) != 0;
+    char reason[MQX_REASON];
+    if (required && !has_raw(datapath, reason)) {
+        return refuse_raw(reason);
     }
     uint16_t count = count_endpoints(datapath, config);
     CXPLAT_SOCKET *socket =
@@ -334,7 +361,8 @@ QUIC_STATUS mqx_CxPlatSocketCreateUdp(
         .Share = datapath->Count > 1 && (config->Flags & CXPLAT_SOCKET_FLAG_SHARE) != 0,
         .Coalesce = (datapath->Features & CXPLAT_DATAPATH_FEATURE_RECV_COALESCING) != 0,
         .Steer = socket->Count > 1,
-        .Xdp = (config->Flags & CXPLAT_SOCKET_FLAG_XDP) != 0,
+        .Xdp = (config->Flags & CXPLAT_SOCKET_FLAG_XDP) != 0 &&
+               datapath->Xdp.Policy != MSQUICXDP_XDP_NEVER,
     };
     copy_addresses(&request, config->LocalAddress, config->RemoteAddress);
     copy_cibir(&request, config);
@@ -348,6 +376,11 @@ QUIC_STATUS mqx_CxPlatSocketCreateUdp(
     tell_fallbacks(config, &request);
     if (request.Xdp) {
         attach_raw(socket, &request);
+    }
+    if (required && socket->RawTicket == 0) {
+        *out = NULL;
+        mqx_CxPlatSocketDelete(socket);
+        return refuse_raw(request.Reason);
     }
     return status;
 }
@@ -454,7 +487,9 @@ void mqx_CxPlatSocketGetRemoteAddress(CXPLAT_SOCKET *socket, QUIC_ADDR *address)
 
 BOOLEAN mqx_CxPlatSocketRawSocketAvailable(CXPLAT_SOCKET *socket)
 {
-    return socket != NULL && (socket->RawTicket != 0 || socket->Datapath->MapMode);
+    return socket != NULL && (socket->Datapath->MapMode ||
+                              (socket->RawTicket != 0 &&
+                               atomic_load(&atomic_load(&socket->Datapath->Raw)->Served) != 0));
 }
 
 QUIC_STATUS mqx_CxPlatSocketGetTcpStatistics(

@@ -30,7 +30,8 @@ enum {
     MQX_TX_CONTROL = 96,   /* traffic class, pktinfo and UDP_SEGMENT together need 88 */
     MQX_IO_BUFFER = 65536, /* one super-frame; UDP can carry 65507 bytes */
     MQX_UDP_PAYLOAD = 65507, /* the most that one datagram, or super-frame, carries */
-    MQX_REASON = 512         /* a sentence for people, NUL terminated */
+    MQX_REASON = 512,        /* a sentence for people, NUL terminated */
+    MQX_LIST = 512           /* names of interfaces, NUL terminated */
 };
 
 /* What an endpoint is. A queue is one receive queue of an interface, and the datapath's AF_XDP socket on it. */
@@ -178,6 +179,16 @@ typedef struct CXPLAT_SEND_DATA {
     uint64_t Pad;
     uint8_t Data[MQX_IO_BUFFER] __attribute__((aligned(16)));
 } MqxTx;
+
+/* What a datapath may do with AF_XDP (options.c): msquicxdp_xdp_options and the environment together. */
+typedef struct MqxXdpConfig {
+    char Interfaces[MQX_LIST]; /* names with commas between them; empty: all */
+    char Deny[MQX_LIST];
+    uint8_t Policy; /* enum msquicxdp_xdp_policy, and so on; never a DEFAULT */
+    uint8_t Attach;
+    uint8_t ZeroCopy;
+    uint8_t Transmit;
+} MqxXdpConfig;
 
 /* A way to a peer by AF_XDP: what is asked, and what is known of it. */
 typedef struct MqxWay {

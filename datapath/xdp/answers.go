@@ -41,6 +41,18 @@ func (a *answers) add(w batch.Way, is route.Answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.list = append(a.list, w)
+	a.wake()
+}
+
+// ring wakes the worker without an answer: there is something to do for it.
+func (a *answers) ring() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wake()
+}
+
+// wake is for who has mu.
+func (a *answers) wake() {
 	if a.fd >= 0 {
 		_, _ = unix.Write(a.fd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}

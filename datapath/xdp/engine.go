@@ -3,8 +3,8 @@
 package xdp
 
 import (
-	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -12,53 +12,73 @@ import (
 	"github.com/msquicxdp/msquicxdp/cibir"
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
 	"github.com/msquicxdp/msquicxdp/datapath/route"
+	"github.com/msquicxdp/msquicxdp/datapath/xsk"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
-// Engine serves the queues of one datapath. Its methods may be called on any
-// thread of the network namespace in which it was opened.
+// Engine serves the queues of one datapath. Its methods may be called on any thread.
+//
+// It follows what changes on the host: interfaces that come and go, their names and
+// addresses, and how many queues they have. Whoever watches queues for it is told
+// by the descriptor of the answers that there is something to do: a queue to [Engine.Serve],
+// one that has [Queue.Ended], a [Note].
 type Engine struct {
-	net      *network
-	table    *route.Table
-	demux    demux
-	answers  *answers
-	transmit Transmit
-	mapped   bool // in map mode: nobody else looks after ports
+	net     *network
+	table   *route.Table
+	keeper  *keeper
+	demux   demux
+	answers *answers
+	options Options
+	mapped  bool // in map mode: nobody else looks after ports, and nothing is followed
 
-	mu        sync.Mutex // of what follows
+	mu        sync.Mutex // of what follows; taken before the network's
 	tickets   uint64
 	receivers map[uint64]*receiver
+	ruled     []*device // whose programs have the rules of all receivers
 }
 
-// Open makes an engine on the interfaces of the calling thread's network
-// namespace that are worth it. It fails when there is none, with the reason of
-// each.
-func Open() (*Engine, error) {
-	e := &Engine{answers: newAnswers(), receivers: map[uint64]*receiver{}}
-	var err error
-	if e.transmit, err = transmitFromEnv(); err != nil {
+func newEngine(o Options) *Engine {
+	return &Engine{answers: newAnswers(), options: o, receivers: map[uint64]*receiver{}}
+}
+
+// Open makes an engine for the calling thread's network namespace. It serves the
+// interfaces that are worth it, now and later: there may be none yet, see [Engine.Why].
+// It fails where AF_XDP cannot be had whatever the interface.
+func Open(o Options) (*Engine, error) {
+	e := newEngine(o)
+	features, err := xsk.Probe()
+	if err != nil {
 		return nil, err
 	}
-	if e.net, err = openNetwork(e); err != nil {
+	if e.net, err = openNetwork(e, kernel{o.Attach}, features); err != nil {
 		return nil, err
 	}
-	if e.table, err = route.NewTable(route.TableOptions{Changed: e.net.refresh}); err != nil {
+	if e.keeper, err = newKeeper(); err != nil {
 		e.net.close()
 		return nil, err
 	}
-	e.net.refresh() // what has changed before the table looked
+	if e.table, err = route.NewTable(route.TableOptions{Changed: e.keeper.look}); err == nil {
+		err = e.keeper.start(e.net) // after the table listens, so that no change is missed
+	}
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
 	return e, nil
 }
 
-// Queues returns the queues that are served.
-func (e *Engine) Queues() []*Queue { return e.net.queues }
-
 // Close ends the engine. Its sockets have been removed, and no turn runs.
 func (e *Engine) Close() {
-	e.table.Close()
+	e.keeper.close()
+	if e.table != nil {
+		e.table.Close()
+	}
 	e.answers.close()
 	e.net.close()
 }
+
+// Why says why no interface is served, each with its reason; nil where one is.
+func (e *Engine) Why() error { return e.net.why() }
 
 // Add lets the engine receive for a socket that is open. The ticket ends it.
 func (e *Engine) Add(req *batch.Open) (ticket uint64, err error) {
@@ -84,7 +104,7 @@ func (e *Engine) Add(req *batch.Open) (ticket uint64, err error) {
 		return 0, kerr.New("socket", "UDP "+ep.Local.AddrPort().String()+", map mode", unix.EADDRINUSE, "another socket of this datapath receives what is for it")
 	}
 	e.demux.add(r) // before the first datagram can come
-	if err := e.net.direct(r); err != nil {
+	if err := e.direct(r); err != nil {
 		e.demux.remove(r)
 		return 0, err
 	}
@@ -99,7 +119,7 @@ func (e *Engine) Remove(ticket uint64) {
 	defer e.mu.Unlock()
 	if r := e.receivers[ticket]; r != nil {
 		delete(e.receivers, ticket)
-		e.net.undirect(r, e.demux.remove(r))
+		e.undirect(r, e.demux.remove(r))
 	}
 }
 
@@ -107,7 +127,7 @@ func (e *Engine) Remove(ticket uint64) {
 func (e *Engine) Rules() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.net.rules
+	return e.rules()
 }
 
 // query words a way for the routing table. Ports are left out, so that all
@@ -117,7 +137,7 @@ func (e *Engine) query(remote, local *batch.Addr) *route.Query {
 		Remote:     netip.AddrPortFrom(addrOf(remote), 0),
 		Local:      netip.AddrPortFrom(addrOf(local), 0),
 		Scope:      int(remote.Scope),
-		Interfaces: e.net.interfaces,
+		Interfaces: e.net.serving.Load().interfaces,
 	}
 }
 
@@ -131,6 +151,9 @@ func (e *Engine) Source(remote, local *batch.Addr) (source netip.Addr, ok bool) 
 // Resolve answers how datagrams go to a peer: batch.WayKnown, WayPending or
 // WayKernel. The answer of a pending one comes by [Engine.Answers].
 func (e *Engine) Resolve(w *batch.Way) int32 {
+	if len(e.net.serving.Load().queues) == 0 {
+		return batch.WayKernel
+	}
 	q := e.query(&w.Remote, &w.Local)
 	var a route.Answer
 	if w.Again {
@@ -160,17 +183,41 @@ func (e *Engine) Resolve(w *batch.Way) int32 {
 // Answers moves what neighbours have answered into dst, and returns how many.
 func (e *Engine) Answers(dst []batch.Way) int { return e.answers.take(dst) }
 
-// Serve watches the queues: ep[i] is that of Queues()[i], and the last one is
-// told of answers. The datapath has so many partitions.
-func (e *Engine) Serve(eps []*batch.Endpoint, partitions int) error {
-	if len(eps) != len(e.net.queues)+1 {
-		return fmt.Errorf("%d endpoints for %d queues and the answers", len(eps), len(e.net.queues))
-	}
-	for i, q := range e.net.queues {
-		q.crowd.narrow = e.net.width(q.ifindex) < partitions
-		if err := q.watch(eps[i]); err != nil {
-			return err
+// Watch lets an endpoint be told of answers, and that there is something to do.
+func (e *Engine) Watch(ep *batch.Endpoint) error { return e.answers.watch(ep) }
+
+// Waits reports whether a queue waits for an endpoint.
+func (e *Engine) Waits() bool {
+	n := e.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range n.devices {
+		if slices.ContainsFunc(d.queues, func(q *Queue) bool { return q.state == waiting }) {
+			return true
 		}
 	}
-	return e.answers.watch(eps[len(eps)-1])
+	return false
+}
+
+// Next takes a queue that waits for an endpoint; nil when none does. [Engine.Serve] must
+// follow.
+func (e *Engine) Next() *Queue { return e.net.take() }
+
+// Serve lets an endpoint watch a queue that Next has returned. The datapath has so many
+// partitions.
+func (e *Engine) Serve(q *Queue, ep *batch.Endpoint, partitions int) error {
+	q.crowd.narrow = e.net.width(q.ifindex) < partitions
+	if err := e.net.watch(q, ep); err != nil {
+		e.keeper.look() // to leave the seat
+		return err
+	}
+	e.mu.Lock()
+	none := len(e.receivers) == 0
+	e.mu.Unlock()
+	if none { // no work, so it need not be left to the keeper
+		e.rule()
+	} else {
+		e.keeper.look()
+	}
+	return nil
 }

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"slices"
-	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/route"
+	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
 // Map is an XSKMAP of the application's, whose entries are the queues of one interface.
@@ -31,16 +34,15 @@ type Map struct {
 // It takes no privilege but CAP_NET_RAW, for AF_XDP sockets, and not even that where another
 // member of the pool lends them: see docs/XDP.md. Errors: [MapTakenError], those of
 // [pool.Member.Join], and what the kernel says of the maps.
-func OpenMapped(list []Map) (e *Engine, absent []int, err error) {
-	e = &Engine{answers: newAnswers(), receivers: map[uint64]*receiver{}, mapped: true, transmit: TransmitXDP}
-	switch asked, err := transmitFromEnv(); {
-	case err != nil:
-		return nil, nil, err
-	case asked == TransmitKernel:
-		return nil, nil, fmt.Errorf("%s asks for kernel sockets, and there are none in map mode", TransmitEnv)
+func OpenMapped(o Options, list []Map) (e *Engine, absent []int, err error) {
+	if o.Transmit == TransmitKernel {
+		return nil, nil, errors.New("sends are asked to go by kernel sockets, and there are none in map mode")
 	}
+	o.Transmit = TransmitXDP
+	e = newEngine(o)
+	e.mapped = true
 	present, absent := interfacesOf(list)
-	if e.net, err = openMaps(e, list, present); err != nil {
+	if err = e.openMaps(list, present); err != nil {
 		return nil, nil, err
 	}
 	if e.table, err = route.NewTable(route.TableOptions{}); err != nil {
@@ -51,15 +53,15 @@ func OpenMapped(list []Map) (e *Engine, absent []int, err error) {
 }
 
 // interfacesOf looks up the interfaces of maps, each once.
-func interfacesOf(list []Map) (present []net.Interface, absent []int) {
+func interfacesOf(list []Map) (present, absent []int) {
 	seen := map[int]bool{}
 	for _, m := range list {
 		if seen[m.Ifindex] {
 			continue
 		}
 		seen[m.Ifindex] = true
-		if i, err := net.InterfaceByIndex(m.Ifindex); err == nil {
-			present = append(present, *i)
+		if _, err := net.InterfaceByIndex(m.Ifindex); err == nil {
+			present = append(present, m.Ifindex)
 		} else {
 			absent = append(absent, m.Ifindex)
 		}
@@ -69,39 +71,58 @@ func interfacesOf(list []Map) (present []net.Interface, absent []int) {
 
 // openMaps joins every queue of the interfaces. Without one it is enough that AF_XDP could
 // be had: who has no raw datapath at all must be told so.
-func openMaps(e *Engine, list []Map, present []net.Interface) (*network, error) {
-	if len(present) == 0 {
-		if !Available() {
-			return nil, errors.New("none of the interfaces of the maps exists, and there is no other that AF_XDP could serve")
-		}
-		return &network{}, nil
+func (e *Engine) openMaps(list []Map, present []int) (err error) {
+	if len(present) == 0 && !Available(e.options) {
+		return errors.New("none of the interfaces of the maps exists, and there is no other that AF_XDP could serve")
 	}
-	n, err := enterNetwork(mapKernel(list))
+	features, err := xsk.Probe()
+	if errors.Is(err, xsk.ErrPermission) { // others may lend what it takes
+		features, err = xsk.Features{Metadata: true}, nil
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for _, i := range present {
-		err := isServable(&i)
-		if err == nil {
-			err = n.serve(e, &i)
-		}
-		if err != nil {
-			n.close()
-			return nil, fmt.Errorf("interface %s: %w", i.Name, err)
-		}
+	if e.net, err = openNetwork(e, mapKernel(list), features); err != nil {
+		return err
 	}
-	return n, nil
+	if err = e.net.serveAll(present); err != nil {
+		e.net.close()
+	}
+	return err
 }
 
-// isServable says why an interface cannot be served that was asked for.
-func isServable(i *net.Interface) error {
-	switch {
-	case i.Flags&net.FlagLoopback != 0 || len(i.HardwareAddr) != 6:
-		return errors.New("AF_XDP serves Ethernet only")
-	case i.Flags&net.FlagUp == 0:
-		return errors.New("it is down: bring it up first")
-	case os.Getenv(Env) != "" && !slices.Contains(strings.Split(os.Getenv(Env), ","), i.Name):
-		return fmt.Errorf("%s does not name it", Env)
+// serveAll serves these interfaces, or none.
+func (n *network) serveAll(present []int) error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return kerr.New("socket", "AF_NETLINK, NETLINK_ROUTE", err, "")
+	}
+	defer h.Close()
+	v, err := look(h)
+	if err != nil {
+		return err
+	}
+	n.meet(v)
+	for _, index := range present {
+		d := n.devices[index]
+		if d == nil {
+			return fmt.Errorf("interface %d is gone", index)
+		}
+		if err := n.engine.options.unmapped(&d.link); err != nil {
+			return fmt.Errorf("interface %s: %w", d.link.name, err)
+		}
+		if n.serve(d, time.Now()); !d.served {
+			return fmt.Errorf("interface %s: %w", d.link.name, d.reason)
+		}
 	}
 	return nil
+}
+
+// unmapped says why an interface cannot be served that was asked for. Whoever names it
+// knows of its addresses.
+func (o Options) unmapped(l *netif) error {
+	if len(o.Interfaces) == 0 {
+		o.Interfaces = List{l.name}
+	}
+	return o.unfit(l)
 }

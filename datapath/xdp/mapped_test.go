@@ -171,7 +171,7 @@ func (w *world) send(m, n int) {
 func (w *world) open(m *ebpf.Map) (e *Engine, err error) {
 	w.Helper()
 	w.in(func() error {
-		e, _, err = OpenMapped([]Map{{Ifindex: w.right.Index, FD: m.FD()}})
+		e, _, err = OpenMapped(Options{}, []Map{{Ifindex: w.right.Index, FD: m.FD()}})
 		return nil
 	})
 	return e, err
@@ -336,8 +336,7 @@ func TestMapModeServesAllQueues(t *testing.T) {
 }
 
 func TestMapModeHasNoKernelSockets(t *testing.T) {
-	t.Setenv(TransmitEnv, "kernel")
-	if _, _, err := OpenMapped(nil); err == nil || !strings.Contains(err.Error(), TransmitEnv) {
+	if _, _, err := OpenMapped(Options{Transmit: TransmitKernel}, nil); err == nil || !strings.Contains(err.Error(), "none in map mode") {
 		t.Errorf("%v", err)
 	}
 }

@@ -5,67 +5,50 @@ package xdp
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
+	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/vishvananda/netlink"
 
 	"github.com/msquicxdp/msquicxdp/datapath/classifier"
-	"github.com/msquicxdp/msquicxdp/datapath/ethtool"
-	"github.com/msquicxdp/msquicxdp/datapath/frame"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
-// network is what an engine serves: interfaces and their queues.
+// network is what an engine serves: interfaces and their queues, as they come and go.
 type network struct {
-	state      *rundir.Dir
-	member     *pool.Member
-	interfaces []int
-	programs   []*program // one for each of the interfaces; none in map mode
+	engine   *Engine
+	features xsk.Features
+	state    *rundir.Dir
+	member   *pool.Member
+
+	serving atomic.Pointer[serving] // what data threads look at
+	own     ownAddresses
+	next    atomic.Uint32
+
+	mu      sync.Mutex // for a moment: of what follows. Only the keeper changes devices
+	devices map[int]*device
+	notes   []Note
+	changed bool // since C has looked: queues wait for endpoints or are to lose them, or there are notes
+}
+
+// serving is what can be sent by and received from now.
+type serving struct {
+	interfaces []int // in order
 	queues     []*Queue
-	rules      int
-	own        ownAddresses
-	next       atomic.Uint32
 }
 
-// openNetwork joins every queue of every interface that is worth it. An interface
-// that cannot be served is passed over.
-func openNetwork(e *Engine) (*network, error) {
-	n, err := enterNetwork(kernel{})
-	if err != nil {
-		return nil, err
-	}
-	all, err := net.Interfaces()
-	if err != nil {
-		n.close()
-		return nil, err
-	}
-	failures := []error{errNone}
-	for _, i := range all {
-		if !isWorthwhile(&i) {
-			continue
-		}
-		if err := n.serve(e, &i); err != nil {
-			failures = append(failures, fmt.Errorf("interface %s: %w", i.Name, err))
-		}
-	}
-	if len(n.queues) == 0 {
-		n.close()
-		return nil, errors.Join(failures...)
-	}
-	return n, nil
-}
-
-// enterNetwork makes a member of the pools, who is in none yet.
-func enterNetwork(k pool.Kernel) (*network, error) {
+// openNetwork makes a member of the pools, who is in none yet.
+func openNetwork(e *Engine, k pool.Kernel, features xsk.Features) (*network, error) {
 	state, err := rundir.Open("")
 	if err != nil {
 		return nil, err
 	}
-	n := &network{state: state}
+	n := &network{engine: e, features: features, state: state, devices: map[int]*device{}}
+	n.serving.Store(&serving{})
 	if n.member, err = pool.Open(state, k); err != nil {
 		state.Close()
 		return nil, err
@@ -73,97 +56,215 @@ func enterNetwork(k pool.Kernel) (*network, error) {
 	return n, nil
 }
 
-var errNone = errors.New("no interface is served by AF_XDP")
-
-// serve joins all queues of an interface, or none.
-func (n *network) serve(e *Engine, i *net.Interface) error {
-	var seats []*pool.Queue
-	for number := range mostQueues(i) {
-		seat, err := n.join(i.Index, number)
-		if errors.Is(err, xsk.ErrNoQueue) && number > 0 {
-			break
-		}
-		if err != nil {
-			for _, s := range seats {
-				_ = s.Leave()
-			}
-			return fmt.Errorf("queue %d: %w", number, err)
-		}
-		seats = append(seats, seat)
-	}
-	for _, s := range seats {
-		n.queues = append(n.queues, &Queue{engine: e, ifindex: i.Index, seat: s, checksum: frame.Partial})
-	}
-	n.interfaces = append(n.interfaces, i.Index)
-	if p, ok := seats[0].Program().(*program); ok {
-		n.programs = append(n.programs, p)
-	}
-	return nil
-}
-
-// join joins the pool of a queue. A new one is a small one where the process may not lock
-// the memory of a usual one (RLIMIT_MEMLOCK): 4 MiB, for four members.
-func (n *network) join(ifindex, number int) (*pool.Queue, error) {
-	seat, err := n.member.Join(ifindex, number, pool.Options{Checksums: true})
-	if errors.Is(err, unix.ENOBUFS) {
-		seat, err = n.member.Join(ifindex, number, pool.Options{Checksums: true, Members: 4, Ring: 256, Send: 128, Spare: 512})
-	}
-	return seat, err
-}
-
-// mostQueues is how many queues an interface has, or the most that it can have: to try
-// takes memory, and privilege.
-func mostQueues(i *net.Interface) int {
-	if n, err := ethtool.Queues(i.Name); err == nil && n > 0 {
-		return min(n, classifier.MaxQueues)
-	}
-	return classifier.MaxQueues
-}
-
 func (n *network) close() {
-	if n.member == nil {
-		return // in map mode, without an interface
-	}
 	_ = n.member.Close()
 	n.state.Close()
 }
 
-// refresh tells the programs which addresses the host has.
-func (n *network) refresh() {
-	addrs, err := net.InterfaceAddrs()
+// follow makes the engine serve what the host has now. The keeper calls it.
+func (n *network) follow(h *netlink.Handle) error {
+	v, err := look(h)
 	if err != nil {
-		return // what was said before stays
+		return err
 	}
-	var list []netip.Addr
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			list = append(list, p.Addr())
+	now := time.Now()
+	for _, d := range n.meet(v) {
+		n.attend(d, v, now)
+	}
+	n.tellAddresses(v)
+	n.engine.rule()
+	n.publish()
+	return nil
+}
+
+// meet makes devices of the interfaces that are new, and brings the others up to date. It
+// returns all, in order of their numbers.
+func (n *network) meet(v *view) (all []*device) {
+	total := map[int]int{}
+	for index, l := range v.links {
+		if d := n.devices[index]; d != nil && d.served || n.engine.options.unfit(&l) == nil {
+			total[index] = receiveQueues(l.name)
 		}
 	}
-	n.own.set(list)
-	for _, p := range n.programs {
-		_ = p.SetAddresses(list)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for index, l := range v.links {
+		if n.devices[index] == nil {
+			n.devices[index] = &device{}
+		}
+		n.devices[index].link, n.devices[index].total = l, total[index]
+	}
+	for _, d := range n.devices {
+		all = append(all, d)
+	}
+	slices.SortFunc(all, func(a, b *device) int { return a.link.index - b.link.index })
+	return all
+}
+
+// attend does what there is to do about a device.
+func (n *network) attend(d *device, v *view, now time.Time) {
+	_, there := v.links[d.link.index]
+	unfit := n.engine.options.unfit(&d.link)
+	if d.served {
+		if why := n.ends(d, there, unfit); why != nil {
+			n.retire(d, why)
+		}
+	}
+	n.leaveEnded(d)
+	switch {
+	case !there:
+		n.forget(d)
+	case d.served:
+		n.adapt(d, now)
+		if d.program != nil {
+			n.mend(d.program)
+			n.countTooLong(d)
+		}
+	case len(d.queues) > 0: // workers still have to let go of it
+	case unfit != nil:
+		n.mu.Lock()
+		d.reason, d.tried = unfit, netif{}
+		n.mu.Unlock()
+	case d.due(now):
+		n.serve(d, now)
 	}
 }
 
-// width is how many queues of an interface are served.
-func (n *network) width(ifindex int) (width int) {
-	for _, q := range n.queues {
-		if q.ifindex == ifindex {
-			width++
+// ends says why a device that is served is to be no more. One that goes down, or loses
+// its addresses, is kept: they may come back.
+func (n *network) ends(d *device, there bool, unfit error) error {
+	if !there {
+		return errors.New("it is gone")
+	}
+	if lost := d.lost(); lost != nil {
+		return lost
+	}
+	if errors.As(unfit, new(errListed)) {
+		return unfit
+	}
+	return nil
+}
+
+// mend ends what a process has left that has died while it refreshed the program. Who is
+// still at it does the same a moment later.
+func (n *network) mend(p *program) {
+	if p.HasTwin() {
+		_ = p.Refresh()
+	}
+}
+
+// forget drops a device that is gone, once nothing of it is left.
+func (n *network) forget(d *device) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(d.queues) == 0 {
+		delete(n.devices, d.link.index)
+	}
+}
+
+// tellAddresses tells the programs which addresses the host has.
+func (n *network) tellAddresses(v *view) {
+	n.own.set(v.addresses)
+	for _, p := range n.programs() {
+		_ = p.SetAddresses(v.addresses)
+	}
+}
+
+// programs returns those of all devices that are served.
+func (n *network) programs() (all []*program) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range n.devices {
+		if d.program != nil {
+			all = append(all, d.program)
 		}
 	}
-	return width
+	return all
+}
+
+// lookAgain returns when something is to be looked at that no announcement is made of; zero when
+// nothing is.
+func (n *network) lookAgain() (at time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range n.devices {
+		again := d.again
+		if d.program != nil && d.program.mode == classifier.Generic && !d.told {
+			again = time.Now().Add(tooLongInterval)
+		} else if d.reason == nil || d.tried != d.link {
+			continue
+		}
+		if at.IsZero() || again.Before(at) {
+			at = again
+		}
+	}
+	return at
+}
+
+// publish lets data threads see what is served now, and C what it has to do.
+func (n *network) publish() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := &serving{}
+	for _, d := range n.devices {
+		for _, q := range d.queues {
+			if q.state == watched {
+				s.queues = append(s.queues, q)
+			}
+		}
+	}
+	slices.SortFunc(s.queues, func(a, b *Queue) int {
+		return (a.ifindex-b.ifindex)*classifier.MaxQueues + a.number - b.number
+	})
+	for _, q := range s.queues {
+		if len(s.interfaces) == 0 || s.interfaces[len(s.interfaces)-1] != q.ifindex {
+			s.interfaces = append(s.interfaces, q.ifindex)
+		}
+	}
+	n.serving.Store(s)
+	if n.changed {
+		n.changed = false
+		n.engine.answers.ring()
+	}
+}
+
+// width is how many queues of an interface are served, or soon will be.
+func (n *network) width(ifindex int) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if d := n.devices[ifindex]; d != nil {
+		return len(d.queues)
+	}
+	return 0
 }
 
 // queueOf chooses among the queues of an interface, in turn; nil if it has none.
 func (n *network) queueOf(ifindex int) *Queue {
+	queues := n.serving.Load().queues
 	start := int(n.next.Add(1))
-	for i := range n.queues {
-		q := n.queues[(start+i)%len(n.queues)]
+	for i := range queues {
+		q := queues[(start+i)%len(queues)]
 		if q.ifindex == ifindex {
 			return q
 		}
 	}
 	return nil
+}
+
+var errNone = errors.New("no interface is served by AF_XDP")
+
+// why says why nothing is served; nil where something is, or soon will be.
+func (n *network) why() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	failures := []error{errNone}
+	for _, d := range n.devices {
+		if d.served {
+			return nil
+		}
+		if d.reason != nil && !d.link.loopback {
+			failures = append(failures, fmt.Errorf("interface %s: %w", d.link.name, d.reason))
+		}
+	}
+	return errors.Join(failures...)
 }

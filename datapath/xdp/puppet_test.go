@@ -52,7 +52,7 @@ func puppetMain() {
 		_ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: uint64(memlock), Max: uint64(memlock)})
 	}
 	p := &puppet{ports: map[uint16]int{}}
-	e, _, err := OpenMapped([]Map{{Ifindex: ifindex, FD: mapFD}})
+	e, _, err := OpenMapped(Options{}, []Map{{Ifindex: ifindex, FD: mapFD}})
 	out := json.NewEncoder(os.Stdout)
 	if err != nil {
 		_ = out.Encode(said{Err: err.Error()})

@@ -71,8 +71,9 @@ func (q *Queue) transmit(tx *batch.Tx) unix.Errno {
 		if h.Put(b, q.checksum) != nil {
 			return unix.EMSGSIZE
 		}
-		q.outgoing[i] = pool.Outgoing{
-			Length: uint32(len(b)), ChecksumStart: uint16(h.ChecksumStart()), ChecksumOffset: frame.ChecksumOffset,
+		q.outgoing[i] = pool.Outgoing{Length: uint32(len(b))}
+		if q.checksum == frame.Partial { // the rest is asked for
+			q.outgoing[i].ChecksumStart, q.outgoing[i].ChecksumOffset = uint16(h.ChecksumStart()), frame.ChecksumOffset
 		}
 	}
 	q.seat.Submit(q.outgoing[:count])
@@ -95,7 +96,7 @@ func (q *Queue) push() unix.Errno {
 
 // await says whether the worker is to go on when the socket has room.
 func (q *Queue) await(room bool) {
-	if room != q.awaiting {
+	if room != q.awaiting && q.endpoint != nil {
 		q.awaiting = room
 		ossock.WatchRoom(q.endpoint, room)
 	}

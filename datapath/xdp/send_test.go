@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -150,17 +149,7 @@ func TestWhoSends(t *testing.T) {
 	}
 }
 
-func TestTransmitFromEnv(t *testing.T) {
-	for text, want := range map[string]Transmit{"": TransmitAuto, "auto": TransmitAuto, "kernel": TransmitKernel, "xdp": TransmitXDP} {
-		t.Setenv(TransmitEnv, text)
-		if got, err := transmitFromEnv(); err != nil || got != want {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
-	}
-	t.Setenv(TransmitEnv, "Kernel")
-	if _, err := transmitFromEnv(); err == nil || !strings.Contains(err.Error(), "auto, kernel or xdp") {
-		t.Errorf("a wrong value: %v", err)
-	}
+func TestTransmit(t *testing.T) {
 	if !TransmitAuto.byKernel(false) || TransmitAuto.byKernel(true) || !TransmitKernel.byKernel(true) || TransmitXDP.byKernel(false) {
 		t.Error("who sends where the kernel copies, or does not")
 	}

@@ -2,13 +2,8 @@
 
 package xdp
 
-import (
-	"fmt"
-	"os"
-)
-
-// TransmitEnv is the environment variable that says by what sockets send that receive
-// by AF_XDP: auto, kernel or xdp. Without it that is auto.
+// TransmitEnv is the environment variable by which a C program's user chooses: auto, kernel or
+// xdp (capi/options.c).
 const TransmitEnv = "MSQUICXDP_TRANSMIT"
 
 // Transmit is by what sockets send that receive by AF_XDP.
@@ -23,17 +18,6 @@ const (
 	TransmitKernel
 	TransmitXDP
 )
-
-var transmitNames = map[string]Transmit{"": TransmitAuto, "auto": TransmitAuto, "kernel": TransmitKernel, "xdp": TransmitXDP}
-
-func transmitFromEnv() (Transmit, error) {
-	text := os.Getenv(TransmitEnv)
-	t, ok := transmitNames[text]
-	if !ok {
-		return 0, fmt.Errorf("%s=%q: use auto, kernel or xdp", TransmitEnv, text)
-	}
-	return t, nil
-}
 
 // byKernel reports whether sends on a queue go by the kernel's sockets.
 func (t Transmit) byKernel(zeroCopy bool) bool {

@@ -20,6 +20,8 @@ func (q *Queue) Turn(ep *batch.Endpoint, t *batch.Turn) {
 	t.Taken, t.Datagrams, t.Bytes, t.Dropped, t.Error = 0, 0, 0, 0, 0
 	t.More, t.Connected, t.Disconnected, t.Deliveries = false, false, false, 0
 
+	q.receiving.Lock() // nobody else is there, except who gives the seat up
+	defer q.receiving.Unlock()
 	if t.Events&unix.EPOLLERR != 0 {
 		// The interface is down, or gone. Taking the error ends the event, which
 		// would come again for ever.

@@ -11,6 +11,7 @@ import (
 	"github.com/msquicxdp/msquicxdp/cibir"
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
+	"github.com/msquicxdp/msquicxdp/internal/blocktest"
 )
 
 // received returns the payloads of a delivery.
@@ -42,17 +43,19 @@ func (r *rig) run() map[unsafe.Pointer][]string {
 }
 
 // returnAll gives datagrams back, as MsQuic does, and fills the turn up again.
-func (r *rig) returnAll(all []*batch.RecvData) {
+func (r *rig) returnAll(all []*batch.RecvData) { giveBack(r.pool, r.turn, all) }
+
+func giveBack(p *blocktest.Pool, turn *batch.Turn, all []*batch.RecvData) {
 	for i := len(all) - 1; i > 0; i-- {
 		all[i-1].Next = all[i]
 	}
 	if len(all) > 0 {
-		r.turn.Chain = all[0]
+		turn.Chain = all[0]
 	}
-	for _, d := range r.pool.Deliver(r.turn) {
-		r.pool.ReturnOne(d)
+	for _, d := range p.Deliver(turn) {
+		p.ReturnOne(d)
 	}
-	r.pool.Refill(r.turn)
+	p.Refill(turn)
 }
 
 func TestDatagramsGoToTheirSockets(t *testing.T) {

@@ -102,6 +102,64 @@ struct msquicxdp_counters {
 /* Fills in *counters, as far as counters->size reaches. */
 int msquicxdp_get_counters(struct msquicxdp_counters *counters);
 
+/* What becomes of a socket that asks for XDP. */
+enum msquicxdp_xdp_policy {
+    MSQUICXDP_XDP_DEFAULT = 0, /* as MSQUICXDP_XDP says: prefer, require or never; else prefer */
+    MSQUICXDP_XDP_PREFER = 1,  /* while no interface is served it works over the kernel's sockets */
+    MSQUICXDP_XDP_REQUIRE = 2, /* when no interface is served it fails, with NOT_SUPPORTED */
+    MSQUICXDP_XDP_NEVER = 3    /* it is made as if it had not asked */
+};
+
+/* Where the XDP program of an interface runs. An interface on which that cannot be is not served. */
+enum msquicxdp_xdp_attach {
+    MSQUICXDP_ATTACH_DEFAULT =
+        0,                    /* as MSQUICXDP_XDP_ATTACH says: any, native or generic; else any */
+    MSQUICXDP_ATTACH_ANY = 1, /* native where the driver can, else generic */
+    MSQUICXDP_ATTACH_NATIVE = 2, /* in the driver */
+    MSQUICXDP_ATTACH_GENERIC = 3 /* in the kernel, for every driver */
+};
+
+/* Whether the device reads and writes packets in the memory of the process itself. */
+enum msquicxdp_xdp_zerocopy {
+    MSQUICXDP_ZEROCOPY_DEFAULT = 0, /* as MSQUICXDP_XDP_ZEROCOPY says; else auto */
+    MSQUICXDP_ZEROCOPY_AUTO = 1,    /* where the driver can */
+    MSQUICXDP_ZEROCOPY_REQUIRE = 2, /* an interface without it is not served */
+    MSQUICXDP_ZEROCOPY_NEVER = 3    /* the kernel copies */
+};
+
+/* By what a socket sends that receives by AF_XDP. */
+enum msquicxdp_xdp_transmit {
+    MSQUICXDP_TRANSMIT_DEFAULT = 0, /* as MSQUICXDP_TRANSMIT says: auto, kernel or xdp; else auto */
+    MSQUICXDP_TRANSMIT_AUTO = 1, /* AF_XDP with zero-copy, else the kernel's socket of its port */
+    MSQUICXDP_TRANSMIT_KERNEL = 2,
+    MSQUICXDP_TRANSMIT_XDP = 3
+};
+
+/*
+ * What AF_XDP may be used for. What is set here goes before the environment, and what is left at
+ * NULL or DEFAULT is taken from it.
+ *
+ * Lists have names of interfaces with commas between them. In a name * stands for any characters,
+ * and ? for one. A list is shorter than 512 bytes.
+ */
+struct msquicxdp_xdp_options {
+    size_t size;
+    const char *interfaces; /* to serve; NULL: MSQUICXDP_INTERFACES, else all that have addresses */
+    const char *deny;       /* never to serve; NULL: MSQUICXDP_INTERFACES_DENY, else none */
+    enum msquicxdp_xdp_policy policy;
+    enum msquicxdp_xdp_attach attach;
+    enum msquicxdp_xdp_zerocopy zerocopy;
+    enum msquicxdp_xdp_transmit transmit;
+};
+
+/*
+ * Sets the options of all datapaths that are made from now on, or with NULL forgets them. The
+ * strings are copied. Fails with -EINVAL, and changes nothing, when a value is not one of the above
+ * or a list is not one of names; msquicxdp_last_reason says which. A wrong value in the environment
+ * makes CxPlatDataPathInitialize fail, with INVALID_PARAMETER.
+ */
+int msquicxdp_set_xdp(const struct msquicxdp_xdp_options *options);
+
 #ifdef __cplusplus
 }
 #endif
