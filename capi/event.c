@@ -118,6 +118,7 @@ static void serve_queue(MqxSlot *slot, uint32_t events)
     for (int i = 0; i < MAX_TURNS; i++) {
         mqxGoRawTurn(&slot->Endpoint, turn);
         count_turn(partition->Index, turn);
+        mqx_count(&mqx_counters(partition->Index)->XdpRxDatagrams, turn->Datagrams);
         for (uint8_t d = 0; d < turn->Deliveries; d++) {
             deliver_raw(&turn->Delivery[d]);
         }

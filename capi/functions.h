@@ -67,6 +67,7 @@
     X(size_t, msquicxdp_last_reason, (char *a, size_t b), (a, b))                                  \
     X(int, msquicxdp_set_log, (const struct msquicxdp_log_options *a), (a))                        \
     X(int, msquicxdp_get_counters, (struct msquicxdp_counters * a), (a))                           \
+    X(int, msquicxdp_get_xdp_counters, (struct msquicxdp_xdp_counters * a), (a))                   \
     X(int, msquicxdp_set_xdp, (const struct msquicxdp_xdp_options *a), (a))
 
 #define MQX_DECLARE(ret, name, params, args) ret mqx_##name params;

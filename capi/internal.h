@@ -40,6 +40,8 @@ typedef struct MqxCounters {
     _Alignas(64) _Atomic uint64_t RxTurns, RxDatagrams, RxBytes, RxDropped;
     _Atomic uint64_t TxBatches, TxDatagrams, TxBytes, TxQueued, TxFailed;
     _Atomic uint64_t Unreachable, Opened, Refused, Closed, BlockAllocs, XdpUnavailable;
+    _Atomic uint64_t XdpRxDatagrams, XdpTxDatagrams, XdpTxKernel, XdpTxNoRoom, XdpTxNotTaken;
+    _Atomic uint64_t XdpNoRoute;
 } MqxCounters;
 MqxCounters *mqx_counters(uint16_t partition);
 
@@ -234,6 +236,9 @@ MqxRaw *mqx_raw(CXPLAT_DATAPATH *datapath, char *reason);
 /* Brings it up in map mode, or says why it cannot be had. */
 QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CONFIG *config);
 void mqx_raw_close(CXPLAT_DATAPATH *datapath);
+
+/* Adds up what the kernel has counted for all datapaths. */
+void mqx_raw_count(struct msquicxdp_xdp_counters *sum);
 
 /* The receive queue that a CXPLAT_ROUTE.Queue names, if it is one of the datapath's. Any value is safe. */
 MqxSlot *mqx_raw_slot(CXPLAT_DATAPATH *datapath, const CXPLAT_QUEUE *queue);

@@ -174,6 +174,9 @@ static MqxRaw *bring_up(CXPLAT_DATAPATH *datapath, uint64_t engine, char *reason
     return NULL;
 }
 
+/* Whether Go has ever been asked for an engine, and so runs. */
+static _Atomic bool is_asked;
+
 /* What failed a moment ago is not tried again for every socket. */
 enum { RETRY_MS = 1000 };
 
@@ -183,7 +186,9 @@ static void try_bring_up(CXPLAT_DATAPATH *datapath)
     if (atomic_load(&datapath->Raw) == NULL && now >= datapath->RawRetryAt) {
         datapath->RawRetryAt = now + RETRY_MS;
         datapath->RawReason[0] = '\0';
-        uint64_t engine = mqxGoRawOpen(&datapath->Xdp, datapath->RawReason);
+        uint64_t engine =
+            mqxGoRawOpen((uint64_t)(uintptr_t)datapath, &datapath->Xdp, datapath->RawReason);
+        atomic_store(&is_asked, true);
         MqxRaw *raw = engine == 0 ? NULL : bring_up(datapath, engine, datapath->RawReason);
         if (raw == NULL && datapath->RawReason[0] == '\0') {
             strcpy(datapath->RawReason, "out of memory");
@@ -229,6 +234,7 @@ QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CO
         return mqx_fail(
             QUIC_STATUS_NOT_SUPPORTED, "CxPlatDataPathInitialize: map mode: %s", reason);
     }
+    atomic_store(&is_asked, true);
     atomic_store(&datapath->Raw, raw);
     datapath->RawAvailable = true;
     return QUIC_STATUS_SUCCESS;
@@ -237,7 +243,13 @@ QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CO
 void mqx_raw_close(CXPLAT_DATAPATH *datapath)
 {
     MqxRaw *raw = atomic_exchange(&datapath->Raw, NULL);
-    if (raw == NULL || atomic_load(&mqx_forked)) {
+    if (atomic_load(&mqx_forked)) {
+        return;
+    }
+    if (datapath->RawRetryAt != 0) {
+        mqxGoRawForgive((uint64_t)(uintptr_t)datapath);
+    }
+    if (raw == NULL) {
         return;
     }
     close_slot(raw->Answers); /* from here on nothing changes the lists */
@@ -253,6 +265,13 @@ void mqx_raw_close(CXPLAT_DATAPATH *datapath)
     }
     mqxGoRawClose(raw->Engine);
     free_raw(raw);
+}
+
+void mqx_raw_count(struct msquicxdp_xdp_counters *sum)
+{
+    if (atomic_load(&is_asked) && !atomic_load(&mqx_forked)) {
+        mqxGoRawCount(sum);
+    }
 }
 
 MqxSlot *mqx_raw_slot(CXPLAT_DATAPATH *datapath, const CXPLAT_QUEUE *queue)
@@ -302,6 +321,7 @@ static QUIC_STATUS resolve_otherwise(
     CXPLAT_ROUTE_RESOLUTION_CALLBACK_HANDLER callback)
 {
     route->Queue = NULL;
+    mqx_count(&mqx_counters(0)->XdpNoRoute, 1);
     if (!socket->Datapath->MapMode) {
         route->DatapathType = CXPLAT_DATAPATH_TYPE_NORMAL;
         route->State = RouteResolved;

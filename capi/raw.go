@@ -74,7 +74,7 @@ func mqxGoRawAvailable(config *C.MqxXdpConfig) (available C.int) {
 }
 
 //export mqxGoRawOpen
-func mqxGoRawOpen(config *C.MqxXdpConfig, reason *C.char) (number C.uint64_t) {
+func mqxGoRawOpen(datapath C.uint64_t, config *C.MqxXdpConfig, reason *C.char) (number C.uint64_t) {
 	var status C.int
 	defer containInto(&status, reasonBuffer(reason))
 	o, err := xdpOptions(config)
@@ -84,8 +84,11 @@ func mqxGoRawOpen(config *C.MqxXdpConfig, reason *C.char) (number C.uint64_t) {
 	}
 	if err != nil {
 		failed(err, reasonBuffer(reason))
+		refused(datapath, err)
 		return 0
 	}
+	forgive(datapath)
+	opened(e)
 	return C.uint64_t(cgo.NewHandle(e))
 }
 
@@ -140,6 +143,7 @@ func mqxGoRawMap(config *C.MqxXdpConfig, list *C.CXPLAT_XDP_MAP_CONFIG, count C.
 	if len(absent) != 0 {
 		batch.SetReason(reasonBuffer(reason), fmt.Sprintf("there are no interfaces of the numbers %v: their maps stay empty", absent))
 	}
+	opened(e)
 	return C.uint64_t(cgo.NewHandle(e))
 }
 
@@ -192,6 +196,7 @@ func mqxGoRawClose(number C.uint64_t) {
 	defer func() { _ = recover() }()
 	e := engine(number)
 	cgo.Handle(number).Delete()
+	closing(e)
 	e.Close()
 }
 
@@ -202,15 +207,18 @@ func mqxGoRawTurn(e *C.MqxEndpoint, t *C.MqxTurn) {
 }
 
 //export mqxGoRawSend
-func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx) (status C.int) {
+func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx, by *C.uint8_t) (status C.int) {
 	defer contain(&status)
 	q := queueStill(e)
 	switch {
 	case q != nil:
-		return C.int(q.Send(endpoint(kernel), (*batch.Tx)(unsafe.Pointer(tx))))
+		s, sender := q.Send(endpoint(kernel), (*batch.Tx)(unsafe.Pointer(tx)))
+		*by = C.uint8_t(sender)
+		return C.int(s)
 	case kernel == nil:
 		return C.int(unix.ENETDOWN)
 	}
+	*by = batch.NotTaken
 	return mqxGoSend(kernel, tx)
 }
 

@@ -130,9 +130,25 @@ static void add_stripe(struct msquicxdp_counters *sum, MqxCounters *stripe)
     MQX_ADD(sockets_refused, Refused);
     MQX_ADD(block_allocs, BlockAllocs);
     MQX_ADD(xdp_unavailable, XdpUnavailable);
+    MQX_ADD(xdp_rx_datagrams, XdpRxDatagrams);
+    MQX_ADD(xdp_tx_datagrams, XdpTxDatagrams);
+    MQX_ADD(xdp_tx_kernel, XdpTxKernel);
+    MQX_ADD(xdp_tx_no_room, XdpTxNoRoom);
+    MQX_ADD(xdp_tx_not_taken, XdpTxNotTaken);
+    MQX_ADD(xdp_no_route, XdpNoRoute);
 #undef MQX_ADD
     sum->sockets_live += atomic_load_explicit(&stripe->Opened, memory_order_relaxed) -
                          atomic_load_explicit(&stripe->Closed, memory_order_relaxed);
+}
+
+/* Fills in a struct of which the caller knows `size` bytes, the first of which are that size. */
+static void give(void *out, size_t size, void *from, size_t known)
+{
+    memcpy(from, &size, sizeof(size));
+    if (size > known) { /* a newer caller: what we do not count is zero */
+        memset((char *)out + known, 0, size - known);
+    }
+    memcpy(out, from, size < known ? size : known);
 }
 
 int mqx_msquicxdp_get_counters(struct msquicxdp_counters *out)
@@ -144,10 +160,17 @@ int mqx_msquicxdp_get_counters(struct msquicxdp_counters *out)
     for (int i = 0; i < MQX_STRIPES; i++) {
         add_stripe(&sum, &counters[i]);
     }
-    sum.size = out->size;
-    if (out->size > sizeof(sum)) { /* a newer caller: what we do not count is zero */
-        memset((char *)out + sizeof(sum), 0, out->size - sizeof(sum));
+    give(out, out->size, &sum, sizeof(sum));
+    return 0;
+}
+
+int mqx_msquicxdp_get_xdp_counters(struct msquicxdp_xdp_counters *out)
+{
+    struct msquicxdp_xdp_counters sum = {0};
+    if (out == NULL || out->size < sizeof(size_t)) {
+        return -EINVAL;
     }
-    memcpy(out, &sum, out->size < sizeof(sum) ? out->size : sizeof(sum));
+    mqx_raw_count(&sum);
+    give(out, out->size, &sum, sizeof(sum));
     return 0;
 }

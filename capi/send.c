@@ -143,6 +143,17 @@ static void finish(CXPLAT_SOCKET *socket, MqxTx *tx, int status)
     mqx_pool_put(tx);
 }
 
+/* `count` datagrams have left by a queue, or by the kernel's socket. */
+static void count_raw(MqxCounters *counters, uint8_t by, uint16_t count)
+{
+    switch (by) {
+    case MQX_BY_QUEUE: mqx_count(&counters->XdpTxDatagrams, count); break;
+    case MQX_BY_KERNEL: mqx_count(&counters->XdpTxKernel, 1); break;
+    case MQX_NO_ROOM: mqx_count(&counters->XdpTxNoRoom, 1); break;
+    default: mqx_count(&counters->XdpTxNotTaken, 1);
+    }
+}
+
 /*
  * A queue that has no room leaves it to the kernel's socket of the same port. In map mode there is
  * none, and what AF_XDP does not take is lost, as on a link that is full.
@@ -159,7 +170,14 @@ static int transmit(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, MqxTx *tx)
     memcpy(tx->LocalMac, route->LocalLinkLayerAddress, sizeof(tx->LocalMac));
     memcpy(tx->NextHopMac, route->NextHopLinkLayerAddress, sizeof(tx->NextHopMac));
     MqxEndpoint *kernel = map_mode ? NULL : kernel_endpoint(socket);
-    return mqxGoRawSend(&tx->Slot->Endpoint, kernel, tx);
+    MqxCounters *counters = mqx_counters(tx->Slot->Endpoint.Partition);
+    uint16_t count = tx->Count; /* once it is sent or queued it may be another's */
+    uint8_t by = MQX_BY_QUEUE;
+    int status = mqxGoRawSend(&tx->Slot->Endpoint, kernel, tx, &by);
+    if (status == 0 || status == MQX_SEND_QUEUED) {
+        count_raw(counters, by, count);
+    }
+    return status;
 }
 
 void mqx_CxPlatSocketSend(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, CXPLAT_SEND_DATA *tx)

@@ -259,6 +259,14 @@ const (
 	WayKernel  = -2
 )
 
+// By what a send on AF_XDP's route has left.
+const (
+	ByQueue  = 0
+	ByKernel = 1 // by a kernel socket, which is the quicker way
+	NoRoom   = 2 // the same, since the queue had no room
+	NotTaken = 3 // the same, since the queue cannot send it
+)
+
 // Open is MqxOpen.
 type Open struct {
 	Local          Addr

@@ -212,6 +212,14 @@ enum {
     MQX_WAY_KERNEL = -2   /* not by AF_XDP: the kernel's sockets lead there */
 };
 
+/* By what a send on AF_XDP's route has left. */
+enum {
+    MQX_BY_QUEUE = 0,
+    MQX_BY_KERNEL = 1, /* by a kernel socket, which is the quicker way */
+    MQX_NO_ROOM = 2,   /* the same, since the queue had no room */
+    MQX_NOT_TAKEN = 3  /* the same, since the queue cannot send it */
+};
+
 /* What opening a socket needs, and says. */
 typedef struct MqxOpen {
     QUIC_ADDR Local;

@@ -103,3 +103,13 @@ func (c *Classifier) Close() error {
 	}
 	return nil
 }
+
+// ID returns the number of the program.
+func (c *Classifier) ID() (uint32, error) {
+	info, err := c.objects.MsquicxdpClassify.Info()
+	if err != nil {
+		return 0, fmt.Errorf("classifier: program: %w", err)
+	}
+	id, _ := info.ID()
+	return uint32(id), nil
+}

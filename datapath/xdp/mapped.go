@@ -87,6 +87,8 @@ func (e *Engine) openMaps(list []Map, present []int) (err error) {
 	}
 	if err = e.net.serveAll(present); err != nil {
 		e.net.close()
+	} else {
+		e.net.post()
 	}
 	return err
 }

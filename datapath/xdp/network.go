@@ -27,6 +27,7 @@ type network struct {
 
 	serving atomic.Pointer[serving] // what data threads look at
 	own     ownAddresses
+	board   board
 	next    atomic.Uint32
 
 	mu      sync.Mutex // for a moment: of what follows. Only the keeper changes devices
@@ -57,6 +58,7 @@ func openNetwork(e *Engine, k pool.Kernel, features xsk.Features) (*network, err
 }
 
 func (n *network) close() {
+	n.board.clear()
 	_ = n.member.Close()
 	n.state.Close()
 }
@@ -74,6 +76,7 @@ func (n *network) follow(h *netlink.Handle) error {
 	n.tellAddresses(v)
 	n.engine.rule()
 	n.publish()
+	n.post()
 	return nil
 }
 

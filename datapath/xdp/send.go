@@ -14,18 +14,25 @@ import (
 
 // Send sends the datagrams of tx, by the queue or by a kernel socket of the same
 // port, which also has those that the queue does not take. It returns what
-// [ossock.Send] does. In map mode there is no kernel socket, nil, and they are lost.
-func (q *Queue) Send(kernel *batch.Endpoint, tx *batch.Tx) int32 {
+// [ossock.Send] does, and batch.ByQueue, ByKernel, NoRoom or NotTaken. In map mode there is no
+// kernel socket, nil, and they are lost.
+func (q *Queue) Send(kernel *batch.Endpoint, tx *batch.Tx) (status int32, by uint8) {
 	if kernel == nil {
-		return int32(q.transmitAlone(tx))
+		return int32(q.transmitAlone(tx)), batch.ByQueue
 	}
+	by = batch.ByKernel
 	// The kernel would loop back what is for an address of this host.
 	if !q.kernelSends || q.engine.net.own.has(ipOf(&tx.Remote)) {
-		if q.transmit(tx) == 0 {
-			return 0
+		switch q.transmit(tx) {
+		case 0:
+			return 0, batch.ByQueue
+		case unix.ENOBUFS:
+			by = batch.NoRoom
+		default:
+			by = batch.NotTaken
 		}
 	}
-	return ossock.Send(kernel, tx)
+	return ossock.Send(kernel, tx), by
 }
 
 // transmitAlone is transmit for who has nobody else to send by: the kernel is made to take

@@ -133,7 +133,7 @@ func TestWhoSends(t *testing.T) {
 			if c.own {
 				r.queue.engine.net.own.set([]netip.Addr{to.Addr()})
 			}
-			if status := r.queue.Send(kernel, tx); status != 0 {
+			if status, _ := r.queue.Send(kernel, tx); status != 0 {
 				t.Fatalf("status %d", status)
 			}
 			if len(r.wire.sent) != c.frames {

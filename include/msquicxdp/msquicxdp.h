@@ -96,11 +96,51 @@ struct msquicxdp_counters {
     uint64_t sockets_refused; /* creations that failed */
     uint64_t sockets_live;    /* open now; the only number that can fall */
     uint64_t block_allocs; /* receive and send blocks newly allocated; constant in steady state */
-    uint64_t xdp_unavailable; /* sockets that asked for XDP and got kernel sockets */
+    uint64_t xdp_unavailable;  /* sockets that asked for XDP and got kernel sockets */
+    uint64_t xdp_rx_datagrams; /* of rx_datagrams: received by AF_XDP */
+    uint64_t xdp_tx_datagrams; /* of tx_datagrams: sent by AF_XDP */
+    uint64_t xdp_tx_kernel;    /* batches that kernel sockets sent, as the quicker way */
+    uint64_t xdp_tx_no_room;   /* the same, since a queue had no room */
+    uint64_t xdp_tx_not_taken; /* the same, since a queue cannot send them */
+    uint64_t xdp_no_route;     /* ways asked for on which AF_XDP does not lead to the peer */
 };
 
 /* Fills in *counters, as far as counters->size reaches. */
 int msquicxdp_get_counters(struct msquicxdp_counters *counters);
+
+/*
+ * What the kernel has counted of the interfaces and receive queues that the datapaths of the process
+ * serve by AF_XDP now. An interface's packets are those of all processes that share it, since its XDP
+ * program was made. All is zero while no interface is served.
+ */
+struct msquicxdp_xdp_counters {
+    size_t size;
+    /* What became of an interface's packets: to an AF_XDP socket, or to the kernel because of this. */
+    uint64_t redirected;
+    uint64_t not_ip;
+    uint64_t vlan_tag;
+    uint64_t malformed;
+    uint64_t ip_fragment;
+    uint64_t ipv6_extension;
+    uint64_t not_udp;
+    uint64_t no_rule;            /* for the port */
+    uint64_t not_local;          /* for an address that this host does not have */
+    uint64_t too_long;           /* for a frame */
+    uint64_t too_short;          /* for a QUIC header with an identifier */
+    uint64_t no_identifier;      /* the connection ID ends before it */
+    uint64_t unknown_identifier; /* nobody's */
+    uint64_t paused;             /* the queue was */
+    uint64_t no_socket;          /* its member has none for the queue */
+    /* Of the sockets of this process, since they were made: XDP_STATISTICS. */
+    uint64_t rx_ring_full; /* packets dropped, since the process was too slow */
+    uint64_t rx_dropped;   /* packets dropped for other reasons: no frame, or too long for one */
+    uint64_t fill_empty;   /* times that the kernel had no frame to receive into */
+    uint64_t tx_invalid;   /* packets to send that the kernel refused */
+    uint64_t tx_empty;     /* times that the kernel found nothing to send */
+};
+
+/* Fills in *counters, as far as counters->size reaches. It asks the kernel, which takes microseconds. */
+int msquicxdp_get_xdp_counters(struct msquicxdp_xdp_counters *counters);
 
 /* What becomes of a socket that asks for XDP. */
 enum msquicxdp_xdp_policy {

@@ -258,6 +258,32 @@ TEST(counters_grow)
     }
 }
 
+TEST(xdp_counters_grow)
+{
+    struct {
+        struct msquicxdp_xdp_counters c;
+        uint64_t later[4];
+    } newer;
+    struct msquicxdp_xdp_counters c;
+    CHECK_EQ(msquicxdp_get_xdp_counters(NULL), -EINVAL);
+    c.size = 0;
+    CHECK_EQ(msquicxdp_get_xdp_counters(&c), -EINVAL);
+    memset(&newer, 0x77, sizeof(newer));
+    newer.c.size = sizeof(newer);
+    CHECK_EQ(msquicxdp_get_xdp_counters(&newer.c), 0);
+    CHECK_EQ(newer.c.size, sizeof(newer));
+    CHECK_EQ(newer.c.redirected + newer.c.tx_empty + newer.later[0] + newer.later[3], 0);
+    for (size_t size = sizeof(size_t); size <= sizeof(c); size += 4) {
+        memset(&c, 0x77, sizeof(c));
+        c.size = size;
+        CHECK_EQ(msquicxdp_get_xdp_counters(&c), 0);
+        CHECK_EQ(c.size, size);
+        for (size_t i = size; i < sizeof(c); i++) {
+            CHECK_EQ(((uint8_t *)&c)[i], 0x77);
+        }
+    }
+}
+
 TEST(sockets_are_counted)
 {
     struct duo d;
@@ -348,6 +374,7 @@ CHECK_MAIN(
     CASE(reasons_belong_to_threads),
     CASE(log_options_grow),
     CASE(counters_grow),
+    CASE(xdp_counters_grow),
     CASE(nothing_is_written_without_a_hook),
     CASE(failures_are_logged_on_their_thread),
     CASE(a_hook_may_call_and_is_not_called_inside_itself),

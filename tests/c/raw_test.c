@@ -123,6 +123,44 @@ TEST(a_deleted_socket_leaves_no_rule)
     close_raw(&d);
 }
 
+static struct msquicxdp_xdp_counters xdp_counters_now(void)
+{
+    struct msquicxdp_xdp_counters c = {.size = sizeof(c)};
+    CHECK_EQ(msquicxdp_get_xdp_counters(&c), 0);
+    return c;
+}
+
+TEST(what_goes_by_af_xdp_is_counted)
+{
+    struct duo d;
+    struct msquicxdp_counters before = counters_now();
+    struct msquicxdp_xdp_counters none = xdp_counters_now();
+    CHECK_EQ(none.redirected + none.rx_ring_full + none.not_ip, 0); /* no interface is served */
+    REQUIRE(open_raw(&d, 2, "192.168.1.11"));
+    CXPLAT_ROUTE route = resolved(&d);
+    CHECK(send_batch(d.client, &route, 10, 1200, 1));
+    REQUIRE(CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 10)));
+    struct msquicxdp_counters now = counters_now();
+    CHECK_EQ(now.xdp_rx_datagrams - before.xdp_rx_datagrams, 10);
+    CHECK_EQ(now.xdp_tx_datagrams - before.xdp_tx_datagrams, 10);
+    CHECK_EQ(
+        now.xdp_tx_no_room + now.xdp_tx_not_taken, before.xdp_tx_no_room + before.xdp_tx_not_taken);
+    struct msquicxdp_xdp_counters kernel = xdp_counters_now();
+    CHECK_EQ(kernel.redirected, 10);
+    CHECK_EQ(kernel.rx_ring_full + kernel.rx_dropped + kernel.tx_invalid + kernel.no_socket, 0);
+    CXPLAT_ROUTE loopback = {
+        .RemoteAddress = addr("127.0.0.1", 9), .LocalAddress = addr("127.0.0.1", 0)};
+    CXPLAT_SOCKET *client =
+        rig_udp_flags(&d.rig, &d.client_in, NULL, &loopback.RemoteAddress, CXPLAT_SOCKET_FLAG_XDP);
+    REQUIRE(CHECK(client != NULL));
+    loopback.RemoteAddress = addr("127.0.0.2", 9); /* which no interface leads to */
+    CHECK_EQ(CxPlatResolveRoute(client, &loopback, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
+    CHECK_EQ(counters_now().xdp_no_route - before.xdp_no_route, 1);
+    CxPlatSocketDelete(client);
+    close_raw(&d);
+    CHECK_EQ(xdp_counters_now().redirected, 0);
+}
+
 /* The kernel's sockets go on, and no worker is kept busy by an event that does not end. */
 TEST(an_interface_that_goes_keeps_nobody_busy)
 {
@@ -158,5 +196,6 @@ CHECK_MAIN(
     CASE(an_answer_goes_back_the_way_it_came),
     CASE(loopback_is_the_kernels),
     CASE(a_deleted_socket_leaves_no_rule),
+    CASE(what_goes_by_af_xdp_is_counted),
     CASE(an_interface_that_goes_keeps_nobody_busy),
     CASE(raw_is_a_feature_for_those_who_ask))

@@ -91,3 +91,22 @@ func TestNamedTestsExist(t *testing.T) {
 		}
 	}
 }
+
+var counter = regexp.MustCompile("`((?:xdp|rx|tx)_[a-z_]+)`")
+
+// A counter that a page names is one of the header.
+func TestNamedCountersExist(t *testing.T) {
+	header, err := os.ReadFile(filepath.Join(root, "include", "msquicxdp", "msquicxdp.h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs", "OPERATIONS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range counter.FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(string(header), "uint64_t "+m[1]+";") {
+			t.Errorf("OPERATIONS.md names the counter %s, which is not there", m[1])
+		}
+	}
+}
