@@ -3,6 +3,7 @@
 package xdp
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -41,12 +42,22 @@ func newEngine(o Options) *Engine {
 	return &Engine{answers: newAnswers(), options: o, receivers: map[uint64]*receiver{}}
 }
 
+// probe finds out what the kernel has. Who may not try finds that out queue by queue, where
+// others may lend a socket.
+func probe() (xsk.Features, error) {
+	features, err := xsk.Probe()
+	if errors.Is(err, xsk.ErrPermission) {
+		return xsk.Features{Metadata: true}, nil
+	}
+	return features, err
+}
+
 // Open makes an engine for the calling thread's network namespace. It serves the
 // interfaces that are worth it, now and later: there may be none yet, see [Engine.Why].
 // It fails where AF_XDP cannot be had whatever the interface.
 func Open(o Options) (*Engine, error) {
 	e := newEngine(o)
-	features, err := xsk.Probe()
+	features, err := probe()
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/route"
-	"github.com/msquicxdp/msquicxdp/datapath/xsk"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -75,10 +74,7 @@ func (e *Engine) openMaps(list []Map, present []int) (err error) {
 	if len(present) == 0 && !Available(e.options) {
 		return errors.New("none of the interfaces of the maps exists, and there is no other that AF_XDP could serve")
 	}
-	features, err := xsk.Probe()
-	if errors.Is(err, xsk.ErrPermission) { // others may lend what it takes
-		features, err = xsk.Features{Metadata: true}, nil
-	}
+	features, err := probe()
 	if err != nil {
 		return err
 	}
