@@ -287,10 +287,11 @@ func TestProgramTakenOff(t *testing.T) {
 	h.open(Options{})
 	h.listen(443)
 	p.reaches(443, "before")
-	program := h.ruled("eth")
 	var a classifier.Attachment
 	h.ns.Do(t, func() (err error) {
-		a, err = program.Attachment()
+		h.engine.mu.Lock() // the keeper closes it when it has been taken off
+		defer h.engine.mu.Unlock()
+		a, err = h.engine.ruled[0].program.Attachment()
 		return err
 	})
 	l, err := bpflink.NewFromID(bpflink.ID(a.Link))
