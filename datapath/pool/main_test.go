@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		memberMain()
 		return
 	}
+	if os.Getenv(victimEnv) != "" {
+		victimMain()
+		return
+	}
 	for name, value := range map[string]string{"rapid.checks": "5", "rapid.steps": "20", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
