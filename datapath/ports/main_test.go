@@ -35,6 +35,9 @@ const limit = 20 * time.Second
 const reservationsEnv = "MSQUICXDP_RESERVATIONS"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(victimEnv) != "" {
+		os.Exit(victimMain())
+	}
 	if name := os.Getenv(childEnv); name != "" {
 		os.Exit(childMain(name))
 	}
