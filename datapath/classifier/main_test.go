@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 		holderMain()
 		return
 	}
+	if os.Getenv(victimEnv) != "" {
+		victimMain()
+		return
+	}
 	os.Exit(m.Run())
 }
 
