@@ -310,6 +310,7 @@ func (w *wire) everySeatSends(witness *actor) {
 // A member is killed after every change that it makes to memory that it shares. Where there is a system call
 // between two changes, as in joining and leaving, to be killed there is the same.
 func TestKilledAtEveryChange(t *testing.T) {
+	killpoint.NeedsPlainBuild(t)
 	w := newWire(t)
 	for _, act := range []string{"turn", "send"} {
 		t.Run(act, func(t *testing.T) {
@@ -335,6 +336,7 @@ func TestKilledAtEveryChange(t *testing.T) {
 // Who cleans up after a dead member is killed, after every change and at every system call: the next one
 // goes on.
 func TestKilledWhileCleaningUp(t *testing.T) {
+	killpoint.NeedsPlainBuild(t)
 	w := newWire(t)
 	witness := w.act(small)
 	killpoint.Each(t, 8, func(n int) (killpoint.Outcome, error) {

@@ -51,3 +51,12 @@ func summary(where map[string]int) (s string) {
 	}
 	return s
 }
+
+// NeedsPlainBuild skips a test that follows a thread instruction by instruction, where those
+// of the race detector are among them: that takes minutes, and shows the same.
+func NeedsPlainBuild(t testing.TB) {
+	t.Helper()
+	if race {
+		t.Skip("follows every instruction: not in a build with the race detector")
+	}
+}
