@@ -360,6 +360,7 @@ QUIC_STATUS mqx_raw_resolve(
         .Context = context,
         .PathId = path_id,
         .Again = suspected,
+        .Partition = socket->Endpoint[0]->Partition,
     };
     memcpy(way.NextHopMac, route->NextHopLinkLayerAddress, sizeof(way.NextHopMac));
     route->State = RouteResolving; /* the answer may come before the question returns */

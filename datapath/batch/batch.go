@@ -249,7 +249,9 @@ type Way struct {
 	PathID     uint8
 	Again      bool
 	Found      bool
-	Reserved   [5]byte
+	_          uint8
+	Partition  uint16
+	Reserved   [2]byte
 }
 
 // What a [Way]'s question comes to.

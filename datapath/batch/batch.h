@@ -202,7 +202,9 @@ typedef struct MqxWay {
     uint8_t PathId;        /* in: C only */
     uint8_t Again;         /* in: do not trust what is known of the neighbour */
     uint8_t Found;         /* out, of a pending answer: the neighbour answered */
-    uint8_t Reserved[5];
+    uint8_t Unused;
+    uint16_t Partition; /* in: of the socket that asks */
+    uint8_t Reserved[2];
 } MqxWay;
 
 /* What MqxWay's question comes to. */

@@ -172,7 +172,7 @@ func (e *Engine) Resolve(w *batch.Way) int32 {
 	} else {
 		a = e.table.Resolve(q)
 	}
-	out := e.net.queueOf(a.Index)
+	out := e.net.queueOf(a.Index, w.Partition)
 	if out == nil || a.State != route.Known && a.State != route.Pending {
 		return batch.WayKernel
 	}

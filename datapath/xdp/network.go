@@ -28,7 +28,6 @@ type network struct {
 	serving atomic.Pointer[serving] // what data threads look at
 	own     ownAddresses
 	board   board
-	next    atomic.Uint32
 
 	mu      sync.Mutex // for a moment: of what follows. Only the keeper changes devices
 	devices map[int]*device
@@ -241,17 +240,26 @@ func (n *network) width(ifindex int) int {
 	return 0
 }
 
-// queueOf chooses among the queues of an interface, in turn; nil if it has none.
-func (n *network) queueOf(ifindex int) *Queue {
+// queueOf chooses among the queues of an interface one that a partition's own worker
+// watches, so that workers do not wait for each other; nil if it has none.
+func (n *network) queueOf(ifindex int, partition uint16) *Queue {
 	queues := n.serving.Load().queues
-	start := int(n.next.Add(1))
-	for i := range queues {
-		q := queues[(start+i)%len(queues)]
-		if q.ifindex == ifindex {
+	first, end := 0, 0
+	for i, q := range queues {
+		switch {
+		case q.ifindex != ifindex:
+		case q.partition == partition:
 			return q
+		case end == 0:
+			first, end = i, i+1
+		default:
+			end = i + 1
 		}
 	}
-	return nil
+	if end == 0 {
+		return nil
+	}
+	return queues[first+int(partition)%(end-first)]
 }
 
 var errNone = errors.New("no interface is served by AF_XDP")

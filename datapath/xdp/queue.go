@@ -22,7 +22,8 @@ type Queue struct {
 	zeroCopy  bool
 	hugePages bool
 
-	kernelSends bool // see Transmit
+	partition   uint16 // whose worker watches it
+	kernelSends bool   // see Transmit
 	checksum    frame.Checksum
 	name        unsafe.Pointer // the value of CXPLAT_ROUTE.Queue
 	state       queueState     // under the network's lock
@@ -84,7 +85,7 @@ func (n *network) take() (next *Queue) {
 func (n *network) watch(q *Queue, ep *batch.Endpoint) error {
 	ep.FD = int32(q.seat.FD())
 	ep.KernelSends = q.kernelSends
-	q.name = ep.Queue
+	q.name, q.partition = ep.Queue, ep.Partition
 	q.sending.Lock()
 	q.endpoint = ep
 	q.sending.Unlock()
