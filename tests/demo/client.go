@@ -13,11 +13,13 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/msquicxdp/msquicxdp/internal/netns"
 )
 
 // clients makes connections out of the client's namespace.
 type clients struct {
-	ns         *namespace
+	ns         *netns.Namespace
 	tls        *tls.Config
 	events     events
 	handshakes atomic.Int64
@@ -27,7 +29,7 @@ type clients struct {
 // transport opens a socket on a free port, for connections to a server.
 func (c *clients) transport(local netip.Addr, to spec) (*quic.Transport, error) {
 	t := &quic.Transport{}
-	err := c.ns.do(func() (err error) {
+	err := c.ns.Do(func() (err error) {
 		t.Conn, err = net.ListenUDP("udp", udpAddr(local, 0))
 		return err
 	})

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/msquicxdp/msquicxdp/internal/netns"
 )
 
 // KernelUDP counts what the UDP sockets of a namespace have done, over IPv4 and IPv6.
@@ -17,8 +19,8 @@ type KernelUDP struct {
 	Sent     int64
 }
 
-func (ns *namespace) kernelUDP() (k KernelUDP, err error) {
-	err = ns.do(func() error {
+func kernelUDP(ns *netns.Namespace) (k KernelUDP, err error) {
+	err = ns.Do(func() error {
 		v4, err := os.ReadFile("/proc/thread-self/net/snmp")
 		if err != nil {
 			return err

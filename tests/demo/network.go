@@ -5,12 +5,11 @@ package demo
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/netns"
 )
 
 // family is one of the two IP versions, with the addresses of both ends. A
@@ -31,14 +30,11 @@ func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // network is two namespaces with a veth pair between them.
 type network struct {
-	server, client *namespace
+	server, client *netns.Namespace
 }
 
 // serverLink is the servers' end of the veth pair.
 const serverLink = "s0"
-
-// linkTimeout bounds the wait for the veth pair.
-const linkTimeout = 10 * time.Second
 
 func newNetwork() (_ *network, err error) {
 	n := &network{}
@@ -47,13 +43,13 @@ func newNetwork() (_ *network, err error) {
 			n.close()
 		}
 	}()
-	if n.server, err = newNamespace(); err != nil {
+	if n.server, err = netns.New(); err != nil {
 		return nil, err
 	}
-	if n.client, err = newNamespace(); err != nil {
+	if n.client, err = netns.New(); err != nil {
 		return nil, err
 	}
-	if err := n.server.netlink(n.addVeth); err != nil {
+	if err := n.server.Netlink(n.addVeth); err != nil {
 		return nil, err
 	}
 	var serverAddrs, clientAddrs []netip.Prefix
@@ -63,19 +59,19 @@ func newNetwork() (_ *network, err error) {
 			clientAddrs = append(clientAddrs, netip.PrefixFrom(addr, f.bits))
 		}
 	}
-	if err := n.server.configure(serverLink, serverAddrs); err != nil {
+	if err := n.server.Configure(serverLink, serverAddrs); err != nil {
 		return nil, err
 	}
-	if err := n.client.configure("c0", clientAddrs); err != nil {
+	if err := n.client.Configure("c0", clientAddrs); err != nil {
 		return nil, err
 	}
-	return n, errors.Join(n.server.waitUp(serverLink), n.client.waitUp("c0"))
+	return n, errors.Join(n.server.WaitUp(serverLink), n.client.WaitUp("c0"))
 }
 
 func (n *network) close() {
-	for _, ns := range []*namespace{n.server, n.client} {
+	for _, ns := range []*netns.Namespace{n.server, n.client} {
 		if ns != nil {
-			ns.close()
+			ns.Close()
 		}
 	}
 }
@@ -84,58 +80,9 @@ func (n *network) close() {
 func (n *network) addVeth(h *netlink.Handle) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = serverLink
-	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: "c0", PeerNamespace: netlink.NsFd(n.client.fd)}
+	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: "c0", PeerNamespace: netlink.NsFd(n.client.FD())}
 	if err := h.LinkAdd(pair); err != nil {
 		return fmt.Errorf("add the veth pair %s, c0: %w", serverLink, err)
 	}
 	return nil
-}
-
-// configure sets lo and an interface up, and gives the latter its addresses.
-func (ns *namespace) configure(name string, addrs []netip.Prefix) error {
-	return ns.netlink(func(h *netlink.Handle) error {
-		lo, err := h.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		link, err := h.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		for _, prefix := range addrs {
-			if err := h.AddrAdd(link, address(prefix)); err != nil {
-				return fmt.Errorf("add %s to %s: %w", prefix, name, err)
-			}
-		}
-		return errors.Join(h.LinkSetUp(lo), h.LinkSetUp(link))
-	})
-}
-
-// address is usable at once: no duplicate address detection.
-func address(prefix netip.Prefix) *netlink.Addr {
-	addr := &netlink.Addr{IPNet: &net.IPNet{
-		IP:   prefix.Addr().AsSlice(),
-		Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
-	}}
-	if prefix.Addr().Is6() {
-		addr.Flags = unix.IFA_F_NODAD
-	}
-	return addr
-}
-
-// waitUp polls until the interface has a carrier, which takes the kernel a moment.
-func (ns *namespace) waitUp(name string) error {
-	deadline := time.Now().Add(linkTimeout)
-	return ns.netlink(func(h *netlink.Handle) error {
-		for {
-			link, err := h.LinkByName(name)
-			if err != nil || link.Attrs().OperState == netlink.OperUp {
-				return err
-			}
-			if time.Now().After(deadline) {
-				return fmt.Errorf("%s is %v after %v", name, link.Attrs().OperState, linkTimeout)
-			}
-			time.Sleep(time.Millisecond)
-		}
-	})
 }

@@ -128,7 +128,7 @@ func (s *stage) launch(sp spec) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.net.server.do(srv.cmd.Start); err != nil {
+	if err := s.net.server.Do(srv.cmd.Start); err != nil {
 		return nil, err
 	}
 	go srv.follow(stdout)

@@ -73,7 +73,7 @@ func (c *clients) checkUnreachable(ctx context.Context, f family, to spec) error
 // lone lends a socket for lone datagrams to the server.
 func (c *clients) lone(ctx context.Context, f family, use func(net.Conn) error) (err error) {
 	var conn net.Conn
-	err = c.ns.do(func() (err error) {
+	err = c.ns.Do(func() (err error) {
 		conn, err = net.DialUDP("udp", udpAddr(f.client[1], 0), udpAddr(f.server, port))
 		return err
 	})

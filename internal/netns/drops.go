@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package demo
+package netns
 
 import (
 	"fmt"
@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// udpDrops returns how many datagrams the kernel has dropped for each IPv6 (or
+// UDPDrops returns how many datagrams the kernel has dropped for each IPv6 (or
 // dual-mode) UDP socket on a port, by the socket's inode: those which did not fit
 // into its buffer, above all.
-func (ns *namespace) udpDrops(port uint16) (map[string]int64, error) {
+func (ns *Namespace) UDPDrops(port uint16) (map[string]int64, error) {
 	var table []byte
-	err := ns.do(func() (err error) {
+	err := ns.Do(func() (err error) {
 		table, err = os.ReadFile("/proc/thread-self/net/udp6")
 		return err
 	})

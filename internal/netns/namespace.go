@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-package demo
+// Package netns makes network namespaces without names for programs that test in them, and
+// configures their interfaces.
+package netns
 
 import (
 	"errors"
@@ -14,14 +16,15 @@ import (
 // threadNS is the network namespace of the thread that opens it.
 const threadNS = "/proc/thread-self/ns/net"
 
-// namespace is a network namespace without a name, held by a descriptor.
-type namespace struct {
+// Namespace is a network namespace without a name, held by a descriptor.
+type Namespace struct {
 	fd    int
 	inode uint64
 }
 
-func newNamespace() (*namespace, error) {
-	ns := &namespace{fd: -1}
+// New makes a network namespace, in which no interface is up.
+func New() (*Namespace, error) {
+	ns := &Namespace{fd: -1}
 	if err := onThread(ns.create); err != nil {
 		return nil, fmt.Errorf("make a network namespace: %w", err)
 	}
@@ -29,7 +32,7 @@ func newNamespace() (*namespace, error) {
 }
 
 // create unshares the calling thread, which must end afterwards.
-func (ns *namespace) create() error {
+func (ns *Namespace) create() error {
 	before, err := inodeOf(threadNS)
 	if err != nil {
 		return err
@@ -47,13 +50,17 @@ func (ns *namespace) create() error {
 	return err
 }
 
-func (ns *namespace) close() {
+// FD is the descriptor that holds the namespace. It stays its own.
+func (ns *Namespace) FD() int { return ns.fd }
+
+// Close lets the namespace go with its last process and socket.
+func (ns *Namespace) Close() {
 	unix.Close(ns.fd)
 }
 
-// do runs f inside the namespace, on a thread of its own. Sockets that f makes
+// Do runs f inside the namespace, on a thread of its own. Sockets that f makes
 // and processes that it starts are in the namespace; goroutines are not.
-func (ns *namespace) do(f func() error) error {
+func (ns *Namespace) Do(f func() error) error {
 	return onThread(func() error {
 		if err := unix.Setns(ns.fd, unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("setns(CLONE_NEWNET): %w", err)
@@ -69,9 +76,9 @@ func (ns *namespace) do(f func() error) error {
 	})
 }
 
-// netlink runs f with a netlink handle on the namespace.
-func (ns *namespace) netlink(f func(*netlink.Handle) error) error {
-	return ns.do(func() error {
+// Netlink runs f with a netlink handle on the namespace.
+func (ns *Namespace) Netlink(f func(*netlink.Handle) error) error {
+	return ns.Do(func() error {
 		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 		if err != nil {
 			return err

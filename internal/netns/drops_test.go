@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package demo
+package netns
 
 import (
 	"maps"
@@ -16,13 +16,5 @@ func TestParseDrops(t *testing.T) {
 	got, err := parseDrops(table, 4433)
 	if want := map[string]int64{"8601": 0, "8602": 12}; err != nil || !maps.Equal(got, want) {
 		t.Errorf("parseDrops = %v, %v, want %v", got, err, want)
-	}
-}
-
-func TestDropsOfAServer(t *testing.T) {
-	s := serve(t, spec{workers: 3})
-	drops, err := s.net.server.udpDrops(port)
-	if err != nil || len(drops) < 3 {
-		t.Errorf("udpDrops = %v, %v, want those of 3 sockets", drops, err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package demo
+package netns
 
 import (
 	"runtime"
