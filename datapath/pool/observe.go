@@ -181,13 +181,11 @@ func (v *View) askAll(dir *rundir.Dir, names []string) {
 			continue // a dead member's
 		}
 		work.Go(func() {
-			path := dir.ShortPath(name)
-			conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
+			p, err := call(dir, name, slot)
 			if err != nil { // a predecessor's, in the same slot; or so many ask that there is no room
 				return
 			}
-			defer conn.Close()
-			p := newPeer(conn, slot)
+			defer p.conn.Close()
 			accounts, err := p.askAbout(v.Pools)
 			mu.Lock()
 			defer mu.Unlock()
@@ -203,6 +201,39 @@ func (v *View) askAll(dir *rundir.Dir, names []string) {
 	for _, f := range learn {
 		f()
 	}
+}
+
+// call connects to the socket of a member.
+func call(dir *rundir.Dir, name string, slot uint32) (*peer, error) {
+	conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: dir.ShortPath(name), Net: "unixpacket"})
+	if err != nil {
+		return nil, err
+	}
+	return newPeer(conn, slot), nil
+}
+
+// Ask asks one member about a pool, as [Observe] asks all of them. The account is nil if it is
+// not in that pool. Errors are ErrSilent, and that there is no such member.
+func Ask(dir *rundir.Dir, slot uint32, ifindex, queue int) (*Account, error) {
+	names, err := dir.Names()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if s, ok := parseSocket(name); !ok || s != slot {
+			continue
+		}
+		p, err := call(dir, name, slot)
+		if err != nil {
+			continue // a predecessor's
+		}
+		o := ObservedPool{Ifindex: ifindex, Queue: queue}
+		accounts, err := p.askAbout([]ObservedPool{o})
+		p.conn.Close()
+		o.learn(accounts[0])
+		return o.Account, err
+	}
+	return nil, fmt.Errorf("slot %d: %w", slot, errUnreachable)
 }
 
 // askAbout asks a member about pools. It may be in none of them.

@@ -131,6 +131,41 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// Ask waits for nobody but the one that is asked.
+func TestAsk(t *testing.T) {
+	w := newWire(t)
+	one := w.spawn(job{Options: small})
+	two := w.spawn(job{Options: small})
+	ask := func(slot uint32, queue int) (a *Account, err error) {
+		w.in(func() error {
+			dir, e := rundir.Open(w.base)
+			if e != nil {
+				return e
+			}
+			defer dir.Close()
+			a, err = Ask(dir, slot, w.right.Index, queue)
+			return nil
+		})
+		return a, err
+	}
+	two.signal(syscall.SIGSTOP)
+	if a, err := ask(one.slot, 0); err != nil || a == nil || a.By != one.slot || !a.Seats(one.slot) || !a.Seats(two.slot) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if a, err := ask(one.slot, 1); a != nil || err != nil {
+		t.Errorf("of a pool that is not there: %+v, %v", a, err)
+	}
+	if _, err := ask(two.slot, 0); !errors.Is(err, ErrSilent) {
+		t.Errorf("who is stopped: %v", err)
+	}
+	two.signal(syscall.SIGCONT)
+	two.kill()
+	if _, err := ask(two.slot, 0); !errors.Is(err, errUnreachable) {
+		t.Errorf("who is dead: %v", err)
+	}
+	one.end()
+}
+
 // No member takes notice of who looks, and nothing is left.
 func TestObserveIsNotNoticed(t *testing.T) {
 	w := newWire(t)
