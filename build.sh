@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/scripts/lib.sh"
 cd "$root"
 
-readonly commands=(deps build test demo bench fuzz lint fmt clean)
+readonly commands=(deps build test demo bench torture fuzz lint fmt clean)
 
 explain() {
     case $1 in
@@ -35,6 +35,12 @@ demo    Two server processes share one UDP port, told apart by their CIBIR ident
 EOF
     bench) cat <<'EOF' ;;
 bench   Measures the datapath beside plain C in the same run, and prints the ratios; --json for programs.
+EOF
+    torture) cat <<'EOF' ;;
+torture Servers that share a port and a queue are killed, stopped, starved and disturbed at random, under load,
+        while others look that nobody else notices. --seconds N says how long (60), --seed S what is done.
+        Its last line begins with "torture ok", else it says what was violated. In namespaces of its own.
+        Needs root.
 EOF
     fuzz) cat <<'EOF' ;;
 fuzz    Runs every Go fuzz target, each for FUZZTIME (60s). Arguments name packages; without, all.
@@ -104,6 +110,7 @@ from_script() {
 
 command_demo() { from_script demo "$@"; }
 command_bench() { from_script bench "$@"; }
+command_torture() { from_script torture "$@"; }
 command_fuzz() { scripts/fuzz.sh "$@"; }
 command_lint() { scripts/lint.sh "$@"; }
 command_fmt() { scripts/fmt.sh "$@"; }

@@ -35,6 +35,9 @@ type request struct {
 // errMisrouted says that another server has answered.
 var errMisrouted = errors.New("misrouted")
 
+// errWrongBytes says that what came is not what was sent.
+var errWrongBytes = errors.New("wrong")
+
 // exchange sends the request and checks the answer, both byte by byte and by
 // its digest. On success 2*length bytes have been checked.
 func (c *connection) exchange(ctx context.Context, r request) error {
@@ -136,7 +139,7 @@ func (r request) receive(stream io.Reader, from spec, digest func() ([sha256.Siz
 	for offset := int64(0); offset < r.length; {
 		n, err := stream.Read(buffer[:min(pieceLength, r.length-offset)])
 		if at := patternMismatch(r.seed, offset, buffer[:n]); at >= 0 {
-			return fmt.Errorf("byte %d of the echo is wrong", at)
+			return fmt.Errorf("byte %d of the echo is %w", at, errWrongBytes)
 		}
 		offset += int64(n)
 		if err != nil && offset < r.length {
@@ -149,7 +152,7 @@ func (r request) receive(stream io.Reader, from spec, digest func() ([sha256.Siz
 	}
 	ours, err := digest()
 	if err == nil && !bytes.Equal(theirs, ours[:]) {
-		return fmt.Errorf("the server got other bytes: its digest is %x, sent was %x", theirs, ours)
+		return fmt.Errorf("%w: the server got other bytes: its digest is %x, sent was %x", errWrongBytes, theirs, ours)
 	}
 	return err
 }

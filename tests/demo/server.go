@@ -103,15 +103,7 @@ func (s *stage) start(ctx context.Context, sp spec) (*server, error) {
 
 // launch starts a server's process.
 func (s *stage) launch(sp spec) (*server, error) {
-	args := []string{"--certificate", s.cert.certFile, "--key", s.cert.keyFile, "--secret", s.secret,
-		"--port", strconv.Itoa(port), "--workers", strconv.Itoa(sp.workers)}
-	if len(sp.identifier) > 0 {
-		args = append(args, "--identifier", sp.name())
-	}
-	if sp.xdp {
-		args = append(args, "--xdp")
-	}
-	srv := &server{spec: sp, cmd: exec.Command(s.program, args...), messages: &tail{},
+	srv := &server{spec: sp, cmd: exec.Command(s.program, s.arguments(sp)...), messages: &tail{},
 		lines: make(chan string, 1), exited: make(chan struct{})}
 	srv.cmd.Env = s.environ()
 	if sp.xdpOnly {
@@ -133,6 +125,18 @@ func (s *stage) launch(sp spec) (*server, error) {
 	}
 	go srv.follow(stdout)
 	return srv, nil
+}
+
+func (s *stage) arguments(sp spec) []string {
+	args := []string{"--certificate", s.cert.certFile, "--key", s.cert.keyFile, "--secret", s.secret,
+		"--port", strconv.Itoa(port), "--workers", strconv.Itoa(sp.workers)}
+	if len(sp.identifier) > 0 {
+		args = append(args, "--identifier", sp.name())
+	}
+	if sp.xdp {
+		args = append(args, "--xdp")
+	}
+	return args
 }
 
 // follow passes the server's lines on, until it ends.
