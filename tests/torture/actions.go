@@ -190,7 +190,8 @@ func (c *Conductor) actStop() error {
 }
 
 func (c *Conductor) actLeave() error {
-	r, pause := c.someone(awake), c.moment(30*time.Millisecond)
+	// Without descriptors the servers cannot even count them.
+	r, pause := c.someone(func(r *role) bool { return awake(r) && !r.limited }), c.moment(30*time.Millisecond)
 	if r == nil {
 		return nil
 	}
@@ -230,7 +231,7 @@ func (c *Conductor) join(r *role) error {
 			return err
 		}
 		c.refusals++
-		if r.limited || c.full != "" { // it cannot: a new one is to try when it can
+		if c.full != "" { // it cannot: a new one is to try when it can
 			c.later(1, fmt.Sprintf("kill %v, who could not join: %v", r, err), func() error {
 				if r.up.Load() {
 					return nil

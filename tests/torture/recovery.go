@@ -23,7 +23,7 @@ type recoveries struct {
 }
 
 // recoveryBound is when a recovery is a fault of its own.
-const recoveryBound = 5 * time.Second
+const recoveryBound = 10 * time.Second
 
 func (r *recoveries) add(d time.Duration) {
 	r.mu.Lock()

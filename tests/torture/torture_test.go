@@ -41,7 +41,7 @@ func TestTorture(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, "./cmd").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := exec.Command(program, "-server", server, "-quic-server", quic, "-recovery", "2s",
+	out, err := exec.Command(program, "-server", server, "-quic-server", quic, "-recovery", "5s",
 		"-seconds", setting(secondsEnv, "20"), "-seed", setting(seedEnv, "0")).CombinedOutput()
 	t.Logf("%s", out)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
