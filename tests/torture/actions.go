@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -25,7 +26,7 @@ type action struct {
 
 var actions = []action{
 	{"kill", 30, (*Conductor).actKill},
-	{"kill several", 6, (*Conductor).actKillSeveral},
+	{"kill several", 14, (*Conductor).actKillSeveral},
 	{"kill who starts", 6, (*Conductor).actKillStarting},
 	{"stop", 12, (*Conductor).actStop},
 	{"leave and join", 10, (*Conductor).actLeave},
@@ -339,17 +340,15 @@ func (c *Conductor) actRelease() error {
 		return nil
 	}
 	c.note("%v releases %v", r, s.id)
+	return c.release(r, s)
+}
+
+// release has a server give up an extra identifier. Until it says so it may answer.
+func (c *Conductor) release(r *role, s *stream) error {
+	_, err := r.proc.do("release " + s.id.String())
 	s.disown(r.proc.pid)
-	if _, err := r.proc.do("release " + s.id.String()); err != nil {
-		return err
-	}
-	for i, id := range r.claims {
-		if id == s.id {
-			r.claims = append(r.claims[:i], r.claims[i+1:]...)
-			break
-		}
-	}
-	return nil
+	r.claims = slices.DeleteFunc(r.claims, func(id identifier) bool { return id == s.id })
+	return err
 }
 
 // actConflict has a server claim what a witness has.

@@ -45,16 +45,9 @@ func (c *Conductor) heal() error {
 			return err
 		}
 	}
-	for _, r := range c.roles {
-		for len(r.claims) > 0 {
-			id := r.claims[0]
-			r.claims = r.claims[1:]
-			for _, s := range c.extras {
-				if s.id == id {
-					s.disown(r.proc.pid)
-				}
-			}
-			if _, err := r.proc.do("release " + id.String()); err != nil {
+	for _, s := range c.extras {
+		if r := c.holder(s.id); r != nil {
+			if err := c.release(r, s); err != nil {
 				return err
 			}
 		}

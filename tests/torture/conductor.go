@@ -134,11 +134,7 @@ const (
 // Run tortures, and returns what came of it. Violations are errors that are [ErrViolated].
 func Run(o Options) (s *Summary, err error) {
 	c := &Conductor{Options: o, port: demo.Port, random: rand.New(rand.NewPCG(o.Seed, 0))}
-	c.began = time.Now()
-	c.faults.found = make(chan struct{})
-	c.objects.init()
-	c.baseline = map[fdKey]map[string]int{}
-	c.witnessSlot.Store(-1)
+	c.begin()
 	if c.net, err = newNetwork(); err != nil {
 		return nil, err
 	}
@@ -153,6 +149,14 @@ func Run(o Options) (s *Summary, err error) {
 		c.violate("recovery: 1 of 100 took more than %v: %v", o.Recovery, p99)
 	}
 	return c.summary(), errors.Join(c.violated(), err)
+}
+
+func (c *Conductor) begin() {
+	c.began = time.Now()
+	c.faults.found = make(chan struct{})
+	c.objects.init()
+	c.baseline = map[fdKey]map[string]int{}
+	c.witnessSlot.Store(-1)
 }
 
 // open makes all that the servers need.
