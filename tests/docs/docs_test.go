@@ -51,7 +51,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 var block = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
 
 // The commands that run this very test, or take minutes: CI runs them itself.
-var ownRuns = []string{"./build.sh test", "./build.sh demo", "./build.sh build", "./build.sh bench", "./build.sh fuzz", "./build.sh deps"}
+var ownRuns = []string{"./build.sh test", "./build.sh demo", "./build.sh build", "./build.sh bench", "./build.sh torture", "./build.sh fuzz", "./build.sh deps"}
 
 func TestShellBlocksRun(t *testing.T) {
 	for file, text := range documents(t) {
@@ -74,7 +74,7 @@ var testName = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9_]*)`")
 // A claim that names its test must name one that exists.
 func TestNamedTestsExist(t *testing.T) {
 	var sources strings.Builder
-	for _, dir := range []string{"capi", "datapath", "internal", "tests"} {
+	for _, dir := range []string{"capi", "cibir", "datapath", "internal", "portres", "rundir", "tests"} {
 		filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
 			if err == nil && strings.HasSuffix(path, "_test.go") {
 				text, _ := os.ReadFile(path)

@@ -486,7 +486,9 @@ func (c *Conductor) actReplace() error {
 	c.note("replace the interface")
 	c.weather.begin()
 	defer c.weather.end()
-	return c.net.replace()
+	err := c.net.replace()
+	c.ifindex.Store(int64(c.net.ifindex))
+	return err
 }
 
 // ---- want ----

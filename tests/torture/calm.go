@@ -56,29 +56,23 @@ func (c *Conductor) heal() error {
 	return c.followInterface()
 }
 
-// followInterface has servers on AF_XDP come anew to an interface, or a queue, that was not there
-// when they came.
+// followInterface waits until the servers on AF_XDP are at every queue that there is now.
 func (c *Conductor) followInterface() error {
-	for _, r := range c.roles {
-		if !r.xdp || c.seated(r) {
-			continue
+	return c.await("seats at every queue", func() error {
+		for _, r := range c.roles {
+			if r.xdp && !c.seated(r) {
+				return fmt.Errorf("%v is not at all %d queues of interface %d: %v", r, c.net.queues, c.net.ifindex, &r.proc.said)
+			}
 		}
-		c.note("%v is to follow the interface", r)
-		c.weather.begin()
-		r.slot = -1
-		c.kill(r)
-		c.kills--
-		err := c.restart(r)
-		c.weather.end()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
-// seated reports whether a server has a seat at every queue.
+// seated reports whether a server has a seat at every queue. It may have another slot than before.
 func (c *Conductor) seated(r *role) bool {
+	if r.slot < 0 {
+		r.slot = c.slotOf(r.proc.pid)
+	}
 	for queue := range c.net.queues {
 		a, err := pool.Ask(c.dir, uint32(r.slot), c.net.ifindex, queue)
 		if err != nil || a == nil || !a.Seats(uint32(r.slot)) {
@@ -198,8 +192,15 @@ func (c *Conductor) auditOf(r *role, queue, members int) error {
 	return nil
 }
 
+// tally is what there was when last all was quiet: losses that somebody has counted.
+type tally struct {
+	pid, ifindex int
+	counted      uint64
+}
+
 // checkLosses wants every question to a witness that was not disturbed to be answered, but for those
-// that somebody has counted who had no room for them.
+// that somebody has counted who had no room for them. Where process or interface are others than when
+// last all was quiet, counters are gone with the former.
 func (c *Conductor) checkLosses() error {
 	for _, r := range c.roles {
 		if r.stream == nil || !r.witness {
@@ -209,12 +210,13 @@ func (c *Conductor) checkLosses() error {
 		if err != nil {
 			return err
 		}
-		r.stream.mu.Lock()
-		lost := len(r.stream.lost)
-		r.stream.mu.Unlock()
-		if uint64(lost) > counted {
+		before, now := c.tallies[r], tally{r.proc.pid, c.net.ifindex, counted}
+		c.tallies[r] = now
+		lost := r.stream.takeLost()
+		c.lost += len(lost)
+		if before.pid == now.pid && before.ifindex == now.ifindex && uint64(len(lost)) > counted-before.counted {
 			c.violate("losses: %d questions to %v, which was not disturbed, have no answer; %d are counted as without room; the first at %v",
-				lost, r, counted, r.stream.lost[0].at.Sub(c.began))
+				len(lost), r, counted-before.counted, lost[0].at.Sub(c.began))
 		}
 	}
 	return nil

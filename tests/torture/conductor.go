@@ -55,6 +55,8 @@ type Conductor struct {
 	orphans                       []int  // children of killed servers
 	objects                       objects
 	baseline                      map[fdKey]map[string]int // descriptors of witnesses
+	tallies                       map[*role]tally
+	lost                          int // questions to witnesses, for want of room
 	calms                         int
 
 	began      time.Time
@@ -156,6 +158,7 @@ func (c *Conductor) begin() {
 	c.faults.found = make(chan struct{})
 	c.objects.init()
 	c.baseline = map[fdKey]map[string]int{}
+	c.tallies = map[*role]tally{}
 	c.witnessSlot.Store(-1)
 }
 

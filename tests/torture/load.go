@@ -292,6 +292,15 @@ func (s *stream) overdue() {
 	}
 }
 
+// takeLost returns what has been lost since it was last asked for.
+func (s *stream) takeLost() []question {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost := s.lost
+	s.lost = nil
+	return lost
+}
+
 // undisturbed reports whether somebody had the identifier, and was not disturbed, from shortly
 // before a moment to a little after it. The caller has mu.
 func (s *stream) undisturbed(at time.Time) bool {

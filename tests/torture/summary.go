@@ -16,6 +16,7 @@ type Summary struct {
 	Refusals   int // of those who had to come again
 	Calms      int
 	Packets    int64
+	Lost       int // questions to witnesses for which somebody had no room
 	Recoveries int
 	P50, P99   time.Duration // of recoveries
 }
@@ -23,7 +24,7 @@ type Summary struct {
 func (c *Conductor) summary() *Summary {
 	return &Summary{
 		Elapsed: time.Since(c.began), Steps: c.steps, Kills: c.kills, Joins: c.joins, Refusals: c.refusals, Calms: c.calms,
-		Packets: c.packets.Load(), Recoveries: len(c.recoveries.took),
+		Packets: c.packets.Load(), Lost: c.lost, Recoveries: len(c.recoveries.took),
 		P50: c.recoveries.percentile(50), P99: c.recoveries.percentile(99),
 	}
 }
