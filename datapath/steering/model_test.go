@@ -142,7 +142,7 @@ func (m *model) die(r *rapid.T) { m.end(m.anyAlive(r)) }
 
 // expect says how a datagram is counted and which sockets may get it.
 func (m *model) expect(datagram []byte) (Counters, []int) {
-	id, verdict := narrow.Find(datagram)
+	id, verdict := m.p.g.Encoding().Find(datagram)
 	switch verdict {
 	case cibir.TooShort:
 		return Counters{TooShort: 1}, nil
