@@ -43,7 +43,9 @@ torture Servers that share a port and a queue are killed, stopped, starved and d
         Needs root.
 EOF
     fuzz) cat <<'EOF' ;;
-fuzz    Runs every Go fuzz target, each for FUZZTIME (60s). Arguments name packages; without, all.
+fuzz    Runs every fuzz target for --seconds N (60): those in Go, the BPF programs in the kernel against their
+        references, and the C interface with the address sanitizer. Prints a table, and one line at the end.
+        Other arguments name parts: Go packages, differential, c. As root.
 EOF
     lint) cat <<'EOF' ;;
 lint    Looks without changing anything: go vet, gofmt, staticcheck if it is there, shellcheck,

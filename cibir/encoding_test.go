@@ -78,3 +78,19 @@ func drawEncoding(t *rapid.T) Encoding {
 	offset := rapid.OneOf(rapid.Uint8Range(0, 20), rapid.Uint8Range(0, maxConnectionID-length))
 	return Encoding{length, offset.Draw(t, "source offset"), offset.Draw(t, "destination offset")}
 }
+
+// Whatever users write, an encoding is valid, and read again from what it prints.
+func FuzzParseEncoding(f *testing.F) {
+	for _, text := range []string{"2@9/9", "20@0", "1@254/254", "", "@", "2@9/", "-1@0", "256@0/0", "2@254"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := ParseEncoding(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseEncoding(e.String()); err != nil || again != e || e.Validate() != nil {
+			t.Errorf("%q is %+v, which is read as %+v, %v", text, e, again, err)
+		}
+	})
+}

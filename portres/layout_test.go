@@ -92,3 +92,16 @@ func TestFileNames(t *testing.T) {
 		}
 	}
 }
+
+// A file of the state directory is a port's, or it is not, and a port has one file.
+func FuzzFileName(f *testing.F) {
+	for _, name := range []string{"udp-4433", "tcp-1", "udp-65536", "udp-04433", "udp-+1", "sctp-1", "reserved-ports"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		proto, port, ok := parseFileName(name)
+		if ok != (fileName(proto, port) == name && port != 0) {
+			t.Errorf("%q is read as %v %d, %v", name, proto, port, ok)
+		}
+	})
+}

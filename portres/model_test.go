@@ -18,18 +18,38 @@ import (
 // and must say what they say to Acquire, which knows the locks.
 func TestClaimsAgainstModel(t *testing.T) {
 	h := newHost(t)
-	port := uint16(0)
 	h.ns.Do(t, func() error { // one thread: forked children end with it
-		rapid.Check(t, func(t *rapid.T) {
-			port++
-			m := &model{host: h, port: port, children: map[int]bool{}}
-			defer m.end(t)
-			t.Repeat(map[string]func(*rapid.T){
-				"claim": m.claim, "release": m.release, "die": m.die, "fork": m.fork, "kill": m.kill, "": m.check,
-			})
-		})
+		rapid.Check(t, h.claims())
 		return nil
 	})
+}
+
+// The same, in orders that the fuzzer finds.
+func FuzzClaims(f *testing.F) {
+	h := newHost(f)
+	play := rapid.MakeFuzz(h.claims())
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, order []byte) {
+		h.TB = t
+		defer func() { h.TB = f }()
+		h.ns.Do(t, func() error {
+			play(t, order)
+			return nil
+		})
+	})
+}
+
+// claims plays with claims on one port, each time another.
+func (h *host) claims() func(*rapid.T) {
+	port := uint16(0)
+	return func(t *rapid.T) {
+		port++
+		m := &model{host: h, port: max(port, 1), children: map[int]bool{}}
+		defer m.end(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"claim": m.claim, "release": m.release, "die": m.die, "fork": m.fork, "kill": m.kill, "": m.check,
+		})
+	}
 }
 
 // model is one port.

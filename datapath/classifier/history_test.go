@@ -28,7 +28,21 @@ type history struct{ *subject }
 // Packets of all kinds while rules, members and addresses come and go: the program does what the model does.
 func TestHistories(t *testing.T) {
 	s := newSubject(t, Options{LongestPacket: 300})
-	rapid.Check(t, func(r *rapid.T) {
+	rapid.Check(t, s.history(t))
+	s.TB = t
+	s.wantCounted()
+}
+
+// The same, in orders that the fuzzer finds.
+func FuzzHistory(f *testing.F) {
+	s := newSubject(f, Options{LongestPacket: 300})
+	f.Add([]byte{})
+	f.Fuzz(rapid.MakeFuzz(s.history(f)))
+}
+
+// history lets everything happen that can, in random order.
+func (s *subject) history(t testing.TB) func(*rapid.T) {
+	return func(r *rapid.T) {
 		s.TB = r
 		defer s.reset(t)
 		h := history{s}
@@ -48,9 +62,7 @@ func TestHistories(t *testing.T) {
 			"pause":             h.pause,
 			"clear slot":        h.clearSlot,
 		})
-	})
-	s.TB = t
-	s.wantCounted()
+	}
 }
 
 // begin makes a packet likely to find somebody.
@@ -65,7 +77,7 @@ func (h history) begin() {
 }
 
 // reset makes the subject as it was at the start.
-func (s *subject) reset(t *testing.T) {
+func (s *subject) reset(t testing.TB) {
 	s.TB = t
 	for port := range s.ports {
 		s.deletePort(port)

@@ -204,3 +204,24 @@ func TestDocument(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is in the file of somebody else, it is a notice that can be written again, or none.
+func FuzzDecode(f *testing.F) {
+	f.Add(of(7).encode())
+	f.Add(Notice{}.encode())
+	f.Add([]byte("{\"pid\":1}"))
+	f.Add([]byte("[]"))
+	f.Add([]byte(`{"pid":1e99,"since":"0000-00-00T00:00:00Z"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) < size { // past the look at the length, to the text
+			b = append(append(b, strings.Repeat(" ", size-1-len(b))...), '\n')
+		}
+		n, err := decode(b)
+		if err != nil {
+			return
+		}
+		if again, err := decode(n.encode()); err != nil || again.PID != n.PID || again.UID != n.UID {
+			t.Errorf("%+v is read again as %+v, %v", n, again, err)
+		}
+	})
+}

@@ -19,22 +19,36 @@ type history struct {
 // Whatever happens, every packet comes to whom it is for, in order, and every chunk is somewhere.
 func TestHistories(t *testing.T) {
 	w := newWire(t)
-	rapid.Check(t, func(t *rapid.T) {
-		h := &history{T: t, w: w}
-		defer h.end()
-		t.Repeat(map[string]func(*rapid.T){
-			"come":                  h.come,
-			"leave":                 h.leave,
-			"die":                   h.die,
-			"die in a turn":         h.dieInTurn,
-			"die while cleaning up": h.dieCleaningUp,
-			"stop in a turn":        h.stopInTurn,
-			"go on":                 h.goOn,
-			"feed":                  h.feed,
-			"eat":                   h.eat,
-			"send":                  h.send,
-			"":                      h.check,
-		})
+	rapid.Check(t, w.history)
+}
+
+// The same, in orders that the fuzzer finds.
+func FuzzHistory(f *testing.F) {
+	w := newWire(f)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, order []byte) {
+		w.TB = t
+		defer func() { w.TB = f }()
+		rapid.MakeFuzz(w.history)(t, order)
+	})
+}
+
+// history lets everything happen that can, in random order.
+func (w *wire) history(t *rapid.T) {
+	h := &history{T: t, w: w}
+	defer h.end()
+	t.Repeat(map[string]func(*rapid.T){
+		"come":                  h.come,
+		"leave":                 h.leave,
+		"die":                   h.die,
+		"die in a turn":         h.dieInTurn,
+		"die while cleaning up": h.dieCleaningUp,
+		"stop in a turn":        h.stopInTurn,
+		"go on":                 h.goOn,
+		"feed":                  h.feed,
+		"eat":                   h.eat,
+		"send":                  h.send,
+		"":                      h.check,
 	})
 }
 

@@ -37,7 +37,24 @@ var narrow = cibir.Encoding{Length: 1, SourceOffset: 2, DestinationOffset: 1}
 func TestSteeringDoesWhatTheModelSays(t *testing.T) {
 	p := newPort(t, narrow)
 	p.sockets(1) // in the group and in no slot: must never get anything
-	rapid.Check(t, func(r *rapid.T) {
+	rapid.Check(t, p.history(t))
+}
+
+// The same, in orders that the fuzzer finds.
+func FuzzHistory(f *testing.F) {
+	p := newPort(f, narrow)
+	p.sockets(1)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, order []byte) {
+		p.t = t
+		defer func() { p.t = f }()
+		rapid.MakeFuzz(p.history(t))(t, order)
+	})
+}
+
+// history lets members come, go and die while datagrams come.
+func (p *port) history(t testing.TB) func(*rapid.T) {
+	return func(r *rapid.T) {
 		m := &model{p, map[cibir.ID]uint32{}, map[uint32]cibir.ID{}, map[uint32][]int{}}
 		defer m.reset(t)
 		r.Repeat(map[string]func(*rapid.T){
@@ -49,11 +66,11 @@ func TestSteeringDoesWhatTheModelSays(t *testing.T) {
 			"send":     m.send,
 			"send ":    m.send, // the most frequent
 		})
-	})
+	}
 }
 
 // reset makes the port as it was at the start.
-func (m *model) reset(t *testing.T) {
+func (m *model) reset(t testing.TB) {
 	for slot := range uint32(fewSlots) {
 		m.end(slot)
 		if err := errors.Join(m.p.g.forget(slot), m.p.g.clear(slot, identifier(1, 0), 0)); err != nil {

@@ -2,7 +2,11 @@
 
 package xsk
 
-import "testing"
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
 
 // play runs actors in the order that data says, and in turn when that has run out, so
 // that worlds too large for explore are looked into too.
@@ -42,4 +46,26 @@ func FuzzCompletionOrder(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		play(t, data, func(w *world) { order.build(t, w) })
 	})
+}
+
+func FuzzRing(f *testing.F) {
+	f.Add([]byte{})
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		checkRing(t, func(n uint32) Desc { return Desc{uint64(n) << 32, n, ^n} })
+	}))
+}
+
+func FuzzIndexLies(f *testing.F) {
+	f.Add([]byte{})
+	f.Fuzz(rapid.MakeFuzz(checkIndexLies))
+}
+
+func FuzzFillLies(f *testing.F) {
+	f.Add([]byte{})
+	f.Fuzz(rapid.MakeFuzz(checkFillLies))
+}
+
+func FuzzCompletionLies(f *testing.F) {
+	f.Add([]byte{})
+	f.Fuzz(rapid.MakeFuzz(checkCompletionLies))
 }

@@ -146,45 +146,45 @@ func TestAbandonedFlight(t *testing.T) {
 
 // Somebody may write anything into ring and words at any time. Verbs must come to an
 // end, and inside the ring.
-func TestCompletionFullOfLies(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		c := newSharedCompletion(t, newRing[uint64](t, 8), make([]uint32, 4))
-		start := startAt.Draw(t, "start")
-		*c.ring.producer, *c.ring.consumer = start, start
-		lies := rapid.SliceOfN(rapid.Uint32(), 1, 20).Draw(t, "lies")
-		c.step = func(any) {
-			lie := lies[0]
-			lies = append(lies[1:], lie)
-			switch lie % 6 {
-			case 0:
-				*c.ring.producer = lie
-			case 1:
-				*c.ring.consumer = lie
-			case 2:
-				*c.ring.at(lie / 5) = uint64(lie) << 10
-			case 3:
-				c.words[lie%4] = lie
-			case 4:
-				*c.ring.consumer += lie % 3
-			}
+func TestCompletionFullOfLies(t *testing.T) { rapid.Check(t, checkCompletionLies) }
+
+func checkCompletionLies(t *rapid.T) {
+	c := newSharedCompletion(t, newRing[uint64](t, 8), make([]uint32, 4))
+	start := startAt.Draw(t, "start")
+	*c.ring.producer, *c.ring.consumer = start, start
+	lies := rapid.SliceOfN(rapid.Uint32(), 1, 20).Draw(t, "lies")
+	c.step = func(any) {
+		lie := lies[0]
+		lies = append(lies[1:], lie)
+		switch lie % 6 {
+		case 0:
+			*c.ring.producer = lie
+		case 1:
+			*c.ring.consumer = lie
+		case 2:
+			*c.ring.at(lie / 5) = uint64(lie) << 10
+		case 3:
+			c.words[lie%4] = lie
+		case 4:
+			*c.ring.consumer += lie % 3
 		}
-		c.Begin(2)
-		if n := c.Reap(20); n > 20 {
-			t.Fatalf("reaped %d", n)
-		}
-		// What the kernel writes next is seen, wherever the consumer index is.
-		c.step = nil
-		lie := rapid.Uint32().Draw(t, "consumer")
-		*c.ring.producer, *c.ring.consumer = start, lie
-		c.words[2] = start<<1 | inFlight
-		complete(c, 2*testChunk)
-		for range 3 {
-			c.Reap(8)
-		}
-		if *c.ring.consumer != *c.ring.producer || c.Busy(2) && start+1-lie > 0 && start+1-lie <= 8 {
-			t.Fatalf("at %d of %d, busy %v", *c.ring.consumer, *c.ring.producer, c.Busy(2))
-		}
-	})
+	}
+	c.Begin(2)
+	if n := c.Reap(20); n > 20 {
+		t.Fatalf("reaped %d", n)
+	}
+	// What the kernel writes next is seen, wherever the consumer index is.
+	c.step = nil
+	lie := rapid.Uint32().Draw(t, "consumer")
+	*c.ring.producer, *c.ring.consumer = start, lie
+	c.words[2] = start<<1 | inFlight
+	complete(c, 2*testChunk)
+	for range 3 {
+		c.Reap(8)
+	}
+	if *c.ring.consumer != *c.ring.producer || c.Busy(2) && start+1-lie > 0 && start+1-lie <= 8 {
+		t.Fatalf("at %d of %d, busy %v", *c.ring.consumer, *c.ring.producer, c.Busy(2))
+	}
 }
 
 func TestCompletionThatCannotBe(t *testing.T) {

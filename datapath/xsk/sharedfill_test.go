@@ -151,32 +151,32 @@ func TestFillIsNeverOverfull(t *testing.T) {
 
 // Somebody may write anything into the ring at any time. Verbs must come to an end,
 // and inside the ring.
-func TestFillFullOfLies(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		f := newSharedFill(t, newRing[uint64](t, 8))
-		startFill(f, startAt.Draw(t, "start"))
-		lies := rapid.SliceOfN(rapid.Uint32(), 1, 20).Draw(t, "lies")
-		f.step = func(any) {
-			lie := lies[0]
-			lies = append(lies[1:], lie)
-			switch lie % 5 {
-			case 0:
-				*f.ring.producer = lie
-			case 1:
-				*f.ring.consumer = lie
-			case 2:
-				*f.ring.at(lie / 5) = uint64(lie)
-			case 3:
-				*f.ring.producer += lie % 3
-			}
+func TestFillFullOfLies(t *testing.T) { rapid.Check(t, checkFillLies) }
+
+func checkFillLies(t *rapid.T) {
+	f := newSharedFill(t, newRing[uint64](t, 8))
+	startFill(f, startAt.Draw(t, "start"))
+	lies := rapid.SliceOfN(rapid.Uint32(), 1, 20).Draw(t, "lies")
+	f.step = func(any) {
+		lie := lies[0]
+		lies = append(lies[1:], lie)
+		switch lie % 5 {
+		case 0:
+			*f.ring.producer = lie
+		case 1:
+			*f.ring.consumer = lie
+		case 2:
+			*f.ring.at(lie / 5) = uint64(lie)
+		case 3:
+			*f.ring.producer += lie % 3
 		}
-		if n := f.Push(make([]uint64, 5)); n > 5 {
-			t.Fatalf("pushed %d of 5", n)
-		}
-		if n := len(f.Pending(nil)); n > 8 {
-			t.Fatalf("%d pending in 8 entries", n)
-		}
-	})
+	}
+	if n := f.Push(make([]uint64, 5)); n > 5 {
+		t.Fatalf("pushed %d of 5", n)
+	}
+	if n := len(f.Pending(nil)); n > 8 {
+		t.Fatalf("%d pending in 8 entries", n)
+	}
 }
 
 func TestFillThatCannotBe(t *testing.T) {

@@ -3,6 +3,9 @@
 package reserve
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -62,6 +65,46 @@ func TestPortSetProperties(t *testing.T) {
 		}
 		if got := a.union(b).minus(b); *got != *a.minus(b) {
 			t.Fatalf("(a+b)-b is %v, a-b is %v", got, a.minus(b))
+		}
+	})
+}
+
+// What the kernel's list, or our memory of it, may hold: what is read is written again, and reads the same.
+func FuzzPortSet(f *testing.F) {
+	for _, text := range []string{"", "7", "7,4433-4440", "0-65535", "5-4", "1,,2", "65536", "+1", " 1"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := parsePortSet(text)
+		if err != nil {
+			if s != nil {
+				t.Errorf("%v with the error %v", s, err)
+			}
+			return
+		}
+		if again, err := parsePortSet(s.String()); err != nil || *again != *s || s.empty() != (text == "") {
+			t.Errorf("%q is %v, which is read as %v, %v", text, s, again, err)
+		}
+	})
+}
+
+// Whatever is in the file, it is what was written there, or says nothing.
+func FuzzRecall(f *testing.F) {
+	f.Add([]byte(memoryTitle + "7,4433-4440\n"))
+	f.Add([]byte(memoryTitle))
+	f.Add([]byte("garbage"))
+	state := folder{must(os.Open(f.TempDir()))}
+	defer state.Close()
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if err := os.WriteFile(filepath.Join(state.Name(), memoryName), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ports, err := recall(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ports.empty() && !bytes.HasPrefix(content, []byte(memoryTitle)) {
+			t.Errorf("%q says %v", content, ports)
 		}
 	})
 }

@@ -5,6 +5,7 @@ package reserve
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -147,17 +148,27 @@ func TestFind(t *testing.T) {
 // TestStoreAgainstModel compares the store with a plain map.
 func TestStoreAgainstModel(t *testing.T) {
 	inSandbox(t, func(b *sandbox) {
-		rapid.Check(t, func(t *rapid.T) {
-			for _, r := range must(b.List()) {
-				if err := b.Store.Delete(r.Token); err != nil {
-					t.Fatal(err)
-				}
-			}
-			m := storeModel{b.Store, map[Token]Range{}}
-			t.Repeat(map[string]func(*rapid.T){
-				"create": m.create, "delete range": m.deleteRange, "lookup": m.lookup, "": m.compare,
-			})
-		})
+		rapid.Check(t, b.Store.play)
+	})
+}
+
+// The same, in orders that the fuzzer finds.
+func FuzzStore(f *testing.F) {
+	s := Open(filepath.Join(f.TempDir(), "reservations"))
+	f.Add([]byte{})
+	f.Fuzz(rapid.MakeFuzz(s.play))
+}
+
+// play makes, finds and deletes reservations.
+func (s *Store) play(t *rapid.T) {
+	for _, r := range must(s.List()) {
+		if err := s.Delete(r.Token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := storeModel{s, map[Token]Range{}}
+	t.Repeat(map[string]func(*rapid.T){
+		"create": m.create, "delete range": m.deleteRange, "lookup": m.lookup, "": m.compare,
 	})
 }
 

@@ -3,6 +3,7 @@
 package reserve
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -16,4 +17,16 @@ func TestToken(t *testing.T) {
 			t.Errorf("%q became %v", text, token)
 		}
 	}
+}
+
+func FuzzParseToken(f *testing.F) {
+	for _, text := range []string{"0123456789abcdef", "0123456789ABCDEF", "0000000000000000", "+123456789abcdef", "0x23456789abcdef", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		token, err := ParseToken(text)
+		if (err == nil) != (token != 0) || err == nil && token.String() != strings.ToLower(text) {
+			t.Errorf("%q is read as %v, %v", text, token, err)
+		}
+	})
 }

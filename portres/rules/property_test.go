@@ -192,9 +192,19 @@ func TestDecisionsAreExplained(t *testing.T) {
 // Whatever the values, there is an answer, it is not a grant where the request
 // makes no sense, and the state is as it was.
 func TestDecideTakesAnything(t *testing.T) {
+	rapid.Check(t, takesAnything())
+}
+
+// The same, with values that the fuzzer finds.
+func FuzzDecide(f *testing.F) {
+	f.Add([]byte{})
+	f.Fuzz(rapid.MakeFuzz(takesAnything()))
+}
+
+func takesAnything() func(*rapid.T) {
 	anything := rapid.Make[State]()
 	request := rapid.Make[Request]()
-	rapid.Check(t, func(t *rapid.T) {
+	return func(t *rapid.T) {
 		s, r := anything.Draw(t, "state"), request.Draw(t, "request")
 		before := s
 		before.Holders = slices.Clone(s.Holders)
@@ -211,5 +221,5 @@ func TestDecideTakesAnything(t *testing.T) {
 		if !reflect.DeepEqual(s, before) {
 			t.Fatalf("%+v became %+v", before, s)
 		}
-	})
+	}
 }
