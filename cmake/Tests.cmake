@@ -92,3 +92,8 @@ add_test(NAME install
 add_test(NAME hook
     COMMAND "${PROJECT_SOURCE_DIR}/scripts/check-hook.sh" "${MSQUICXDP_OUTPUT_DIR}/libmsquicxdp.a")
 set_tests_properties(archive install hook PROPERTIES LABELS package)
+
+# That what fuzzes still runs; c.fuzz does the same for the C interface. ./build.sh fuzz is the whole of it.
+add_test(NAME fuzz
+    COMMAND "${PROJECT_SOURCE_DIR}/scripts/fuzz.sh" --seconds 5 ./portres/rules)
+set_tests_properties(fuzz PROPERTIES TIMEOUT 300 LABELS fuzz)

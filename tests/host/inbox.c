@@ -185,7 +185,10 @@ static void check_element(struct inbox *in, const CXPLAT_RECV_DATA *data)
     }
     CHECK(data->BufferLength >= 1 && data->BufferLength <= 65507);
     CHECK(data->PartitionIndex < CxPlatWorkerPoolGetCount(in->rig->pool));
-    CHECK(in->rig->external || host_pool_is_worker(in->rig->pool, data->PartitionIndex));
+    /* Flows of an AF_XDP queue are spread over workers, by what the index says. */
+    CHECK(
+        in->rig->external || data->DatapathType == CXPLAT_DATAPATH_TYPE_RAW ||
+        host_pool_is_worker(in->rig->pool, data->PartitionIndex));
     CHECK(data->Buffer != NULL);
     if (CHECK(data->Route != NULL)) {
         check_route(data);
