@@ -57,18 +57,18 @@ func TestDifferential(t *testing.T) {
 	}
 	work.Wait()
 	run.Report(t, "classifier")
-	logMet(t, duels)
+	logMet(t, duels, run.Long())
 }
 
-// logMet fails unless packets of every kind were among them.
-func logMet(t *testing.T, duels []*duel) {
+// logMet says of which kinds packets were. In a long run none may be missing.
+func logMet(t *testing.T, duels []*duel, long bool) {
 	for reason := range Reason(Reasons) {
 		var n uint64
 		for _, d := range duels {
 			n += d.met[reason]
 		}
 		t.Logf("%10d %v", n, reason)
-		if n == 0 {
+		if n == 0 && long {
 			t.Errorf("no packet was to be counted as: %v", reason)
 		}
 	}

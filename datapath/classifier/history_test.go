@@ -37,7 +37,10 @@ func TestHistories(t *testing.T) {
 func FuzzHistory(f *testing.F) {
 	s := newSubject(f, Options{LongestPacket: 300})
 	f.Add([]byte{})
-	f.Fuzz(rapid.MakeFuzz(s.history(f)))
+	f.Fuzz(func(t *testing.T, order []byte) {
+		defer func() { s.TB = f }()
+		rapid.MakeFuzz(s.history(t))(t, order)
+	})
 }
 
 // history lets everything happen that can, in random order.

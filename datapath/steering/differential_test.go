@@ -68,6 +68,9 @@ func TestDifferential(t *testing.T) {
 		met = met.plus(d.met)
 	}
 	t.Logf("%+v", met)
+	if !run.Long() {
+		return
+	}
 	if met.Delivered == 0 || met.TooShort == 0 || met.NoIdentifier == 0 || met.UnknownIdentifier == 0 || met.DeadMember == 0 {
 		t.Error("there were not datagrams of every kind")
 	}

@@ -60,6 +60,9 @@ func (r *Run) More(judged int) bool {
 	return (r.most == 0 || n < r.most) && (r.end.IsZero() || time.Now().Before(r.end))
 }
 
+// Long reports whether there were so many packets that all that can happen has happened to some.
+func (r *Run) Long() bool { return r.judged.Load() >= 20*usual }
+
 // Report prints, unless the test has failed, what the run has shown of a program. scripts/fuzz.sh reads it.
 func (r *Run) Report(t testing.TB, program string) {
 	t.Helper()
