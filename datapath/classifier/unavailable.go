@@ -8,6 +8,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
 // ErrUnavailable is what [Load] fails with, by errors.Is, where XDP cannot be had:
@@ -31,11 +33,19 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // Is lets errors.Is compare with [ErrUnavailable].
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
+// descriptors are more than it takes to load the program and its maps.
+const descriptors = 32
+
 // refused tells a kernel that does not allow or does not know what was asked
 // from one that has run out of something. To compute where in a packet to read takes
 // CAP_PERFMON: without it the kernel refuses the program with EACCES.
 func refused(err error) error {
 	var rejected *ebpf.VerifierError
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		if few := kerr.Descriptors(descriptors); few != nil {
+			return fmt.Errorf("%w: %w", few, err)
+		}
+	}
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return &UnavailableError{"the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, or CAP_SYS_ADMIN", err}

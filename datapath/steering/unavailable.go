@@ -8,6 +8,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
 // ErrUnavailable is what [Create] fails with, by errors.Is, where steering cannot
@@ -31,10 +33,18 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // Is lets errors.Is compare with [ErrUnavailable].
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
+// descriptors are more than it takes to load the program and its maps.
+const descriptors = 32
+
 // refused tells a kernel that does not allow or does not know what was asked
 // from one that has run out of something.
 func refused(err error) error {
 	var rejected *ebpf.VerifierError
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		if few := kerr.Descriptors(descriptors); few != nil {
+			return fmt.Errorf("%w: %w", few, err)
+		}
+	}
 	switch {
 	case errors.Is(err, unix.EPERM):
 		return &UnavailableError{"the capability CAP_BPF, or CAP_SYS_ADMIN before Linux 5.8", err}
