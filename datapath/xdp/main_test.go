@@ -12,5 +12,9 @@ func TestMain(m *testing.M) {
 		puppetMain()
 		return
 	}
+	if os.Getenv(pauperEnv) != "" {
+		pauperMain()
+		return
+	}
 	os.Exit(m.Run())
 }
