@@ -36,7 +36,7 @@ func (m *Member) Join(ifindex, queue int, o Options) (*Queue, error) {
 	case m.queues[t] != nil: // only Join and Leave change it
 		return nil, ErrJoined
 	}
-	q := &Queue{member: m, topic: t, shape: shape, step: m.step}
+	q := &Queue{member: m, topic: t, shape: shape, step: m.step, strange: map[uint32]stranger{}}
 	if q.file, err = enter(m.dir, fmt.Sprintf("xdp-%d-%d", ifindex, queue)); err != nil {
 		return nil, err
 	}
@@ -239,10 +239,16 @@ const txBudget = 64
 // other is, and one that a dead predecessor had in our slot in any case: by
 // its tenure somebody might else delete our socket from the program.
 func (q *Queue) sit() error {
+	var full time.Time // since when there has been none
 	return until(queuePatience, "the seat of a dead member in "+q.topic.String(), func() (bool, error) {
 		orphans := q.member.cleanUp(q, time.Now())
 		dirty, err := q.choose()
-		if err == nil && q.seat == nil && !dirty && !orphans {
+		switch {
+		case err != nil || q.seat != nil || dirty || orphans:
+			full = time.Time{}
+		case full.IsZero():
+			full = time.Now()
+		case time.Since(full) > fullPatience:
 			err = &FullError{What: q.topic.String(), Most: int(q.shape.Members)}
 		}
 		return q.seat != nil, err
@@ -307,7 +313,10 @@ func (q *Queue) appear() error {
 			return &SilentError{What: q.topic.String(), Peers: []Peer{p.Peer}}
 		}
 	}
+	q.mu.Lock()
 	q.seat.owner.Store(uint32(q.tenure))
+	q.present = true
+	q.mu.Unlock()
 	slot := q.member.slot
 	if err := q.program.DeleteSocket(slot, q.topic.Queue); err != nil {
 		return err

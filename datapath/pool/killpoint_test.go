@@ -256,7 +256,7 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 			if !alone {
 				witness = w.act(small)
 			}
-			killpoint.Each(t, 17, func(n int) (killpoint.Outcome, error) {
+			killpoint.Each(t, 29, func(n int) (killpoint.Outcome, error) {
 				return w.trace("stay", n, nil, nil)
 			}, func(killpoint.Outcome) {
 				if alone {
@@ -317,7 +317,7 @@ func TestKilledAtEveryChange(t *testing.T) {
 			w.TB = t
 			netnstest.CheckFDs(t)
 			witness := w.act(small)
-			killpoint.Each(t, 4, func(n int) (killpoint.Outcome, error) {
+			killpoint.Each(t, 6, func(n int) (killpoint.Outcome, error) {
 				return w.trace(act, n, witness.overlook(), func(slot uint32) {
 					for i := range uint64(9) {
 						w.send(packet(slot, i, 100))
@@ -339,7 +339,7 @@ func TestKilledWhileCleaningUp(t *testing.T) {
 	killpoint.NeedsPlainBuild(t)
 	w := newWire(t)
 	witness := w.act(small)
-	killpoint.Each(t, 8, func(n int) (killpoint.Outcome, error) {
+	killpoint.Each(t, 14, func(n int) (killpoint.Outcome, error) {
 		a := w.act(small)
 		a.feed(20)
 		a.stopAt(afterPush)

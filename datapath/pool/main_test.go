@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		memberMain()
 		return
 	}
+	if os.Getenv(hostileEnv) != "" {
+		hostileMain()
+		return
+	}
 	if os.Getenv(victimEnv) != "" {
 		victimMain()
 		return

@@ -25,6 +25,10 @@ const (
 	// tellPatience is for telling what the other can do without.
 	tellPatience = 10 * time.Millisecond
 
+	// fullPatience is for a pool without a free seat: somebody may have died, and be cleaned up after
+	// by another, before we have heard of it.
+	fullPatience = 50 * time.Millisecond
+
 	// interval is when to try again where there is no event to wait for.
 	interval = time.Millisecond
 )

@@ -30,9 +30,12 @@ type Queue struct {
 	number uint32
 	tenure tenure
 
-	mu     sync.Mutex // for a moment: what follows
-	others []*sibling
-	left   bool
+	mu      sync.Mutex // for a moment: what follows
+	others  []*sibling
+	left    bool
+	present bool // the seat says that it is ours
+
+	strange map[uint32]stranger // by seat: of who has reviewing
 
 	receiving
 	sending

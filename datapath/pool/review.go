@@ -72,8 +72,10 @@ func (m *Member) cleanUp(q *Queue, since time.Time) (orphans bool) {
 		q.announce()
 	}
 	q.forget()
+	q.insist()
+	strange := q.estrange()
 	missing, _ := q.unconnected()
-	return len(missing) > 0
+	return len(missing) > 0 || strange
 }
 
 // inherit takes the locks of the seats whose owners are dead, and returns their sockets.
@@ -98,6 +100,63 @@ func (q *Queue) inherit() (dead []*sibling) {
 func (q *Queue) tenureOf(seat uint32) tenure { return tenure(q.control.seats[seat].owner.Load()) }
 
 func (q *Queue) unlock(seat uint32) { _ = q.file.Unlock(seatAt+int64(seat), 1) }
+
+// insist says again which seat is the member's own: somebody may have written there.
+func (q *Queue) insist() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.present && q.tenureOf(q.number) != q.tenure {
+		q.seat.owner.Store(uint32(q.tenure))
+	}
+}
+
+// estrange frees the seats of owners whom nobody knows: whose lock nobody has, and whose socket this member
+// has not come to have for so long that nobody who does can be there. Only a lie leaves such. It reports
+// whether there are some that may be so.
+func (q *Queue) estrange() (some bool) {
+	for n := range q.control.seats {
+		seat, t := uint32(n), q.tenureOf(uint32(n))
+		if !q.isStrange(seat, t) {
+			delete(q.strange, seat)
+			continue
+		}
+		some = true
+		switch s, known := q.strange[seat]; {
+		case !known || s.tenure != t:
+			q.strange[seat] = stranger{t, time.Now()}
+		case time.Since(s.since) > staleAfter:
+			q.evict(seat, t)
+		}
+	}
+	return some
+}
+
+// isStrange reports whether a seat is said to be of somebody who is neither alive nor known.
+func (q *Queue) isStrange(seat uint32, t tenure) bool {
+	q.mu.Lock()
+	known := t.free() || q.seat != nil && seat == q.number || q.knows(t) != nil
+	q.mu.Unlock()
+	if known {
+		return false
+	}
+	_, held, err := q.file.Held(seatAt+int64(seat), 1, true)
+	return !held && err == nil
+}
+
+// evict frees a seat.
+func (q *Queue) evict(seat uint32, t tenure) {
+	if ok, err := q.file.TryLock(seatAt+int64(seat), 1); !ok || err != nil {
+		return
+	}
+	q.control.seats[seat].owner.CompareAndSwap(uint32(t), uint32(t.next()))
+	q.unlock(seat)
+}
+
+// stranger is who is said to have a seat, and since when that has been seen.
+type stranger struct {
+	tenure tenure
+	since  time.Time
+}
 
 // announce tells all members to look who is in the pool. Who is stopped need not hear it:
 // there is enough for it to read when it goes on.
