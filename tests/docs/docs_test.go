@@ -74,7 +74,7 @@ var testName = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9_]*)`")
 // A claim that names its test must name one that exists.
 func TestNamedTestsExist(t *testing.T) {
 	var sources strings.Builder
-	for _, dir := range []string{"capi", "cibir", "datapath", "internal", "portres", "rundir", "tests"} {
+	for _, dir := range []string{"capi", "cibir", "cmd", "datapath", "internal", "portres", "rundir", "tests"} {
 		filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
 			if err == nil && strings.HasSuffix(path, "_test.go") {
 				text, _ := os.ReadFile(path)
@@ -107,6 +107,28 @@ func TestNamedCountersExist(t *testing.T) {
 	for _, m := range counter.FindAllStringSubmatch(string(text), -1) {
 		if !strings.Contains(string(header), "uint64_t "+m[1]+";") {
 			t.Errorf("OPERATIONS.md names the counter %s, which is not there", m[1])
+		}
+	}
+}
+
+var wallClock = regexp.MustCompile(`CLOCK_REALTIME|gettimeofday|\btime\(NULL\)|\.Unix(Nano|Milli|Micro)?\(\)|\.Round\(0\)`)
+
+// RELIABILITY.md says that no wait depends on the time of day: nothing takes it apart from the monotonic clock.
+func TestWallClockIsForPeople(t *testing.T) {
+	for _, dir := range []string{"capi", "cibir", "datapath", "portres", "rundir", "internal/kerr"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
+			ext := filepath.Ext(path)
+			if err != nil || strings.HasSuffix(path, "_test.go") || ext != ".go" && ext != ".c" && ext != ".h" {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			if found := wallClock.Find(text); found != nil {
+				t.Errorf("%s uses %s", path, found)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	}
 }
