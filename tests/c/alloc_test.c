@@ -13,6 +13,7 @@
 #include "host/memory.h"
 #include "host/pattern.h"
 #include "host/peer.h"
+#include "host/wire.h"
 
 enum { MOST = 500 }; /* allocations that any operation may need */
 
@@ -123,6 +124,45 @@ TEST(sockets)
     try_sockets(make_client);
     try_sockets(make_tcp);
     try_sockets(make_listener);
+}
+
+/* The first socket that asks for AF_XDP makes what all of a datapath share. A kernel socket beside AF_XDP that
+   could not be had is right as well: the flag does not demand it. */
+static bool xdp_with_failure(unsigned n)
+{
+    struct rig rig;
+    struct inbox in;
+    CXPLAT_SOCKET *socket = NULL;
+    QUIC_ADDR local = addr("0.0.0.0", 0);
+    CXPLAT_UDP_CONFIG config = {
+        .LocalAddress = &local, .Flags = CXPLAT_SOCKET_FLAG_XDP, .CallbackContext = &in};
+    if (!CHECK(rig_open_external(&rig, 2))) {
+        return false;
+    }
+    inbox_init(&in, &rig);
+    host_fail_nth(HOST_ALL_THREADS, n);
+    QUIC_STATUS status = CxPlatSocketCreateUdp(rig.datapath, &config, &socket);
+    bool hit = was_hit(n);
+    if (QUIC_FAILED(status)) {
+        CHECK(hit && socket == NULL);
+        CHECK_REFUSED(status, QUIC_STATUS_OUT_OF_MEMORY);
+        CHECK_OK(CxPlatSocketCreateUdp(rig.datapath, &config, &socket)); /* later it works */
+    }
+    rig_delete(socket, &in);
+    rig_close(&rig);
+    inbox_free(&in);
+    return hit;
+}
+
+TEST(xdp_sockets)
+{
+    unsigned n = 1;
+    REQUIRE(wire_open());
+    while (n < MOST && xdp_with_failure(n)) {
+        n++;
+    }
+    CHECK(n > 1 && n < MOST);
+    CHECK(wire_close());
 }
 
 /* ---- sending ---- */
@@ -320,6 +360,7 @@ __attribute__((constructor)) static void prepare(void)
 CHECK_MAIN(
     CASE(datapaths),
     CASE(sockets),
+    CASE(xdp_sockets),
     CASE(sends),
     CASE(buffers_of_a_send),
     CASE(receives),
