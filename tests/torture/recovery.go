@@ -52,8 +52,8 @@ func (c *Conductor) witness() *role {
 	return nil
 }
 
-// watchRecovery measures from the death of a member until no pool of the witness has a seat of it.
-// Then all of its frames are back.
+// watchRecovery measures from when the kernel has ended a member, whose locks are gone then, until no
+// pool of the witness has a seat of it. Then all of its frames are back.
 func (c *Conductor) watchRecovery(slot int, since time.Time) {
 	asked, ifindex, queues := c.witness().slot, c.net.ifindex, c.net.queues
 	if asked < 0 {
@@ -67,14 +67,20 @@ func (c *Conductor) watchRecovery(slot int, since time.Time) {
 				return
 			case a == nil || !a.Seats(uint32(slot)):
 				queue++
+			case c.isTaken(slot): // by a successor, who cannot be told from it
+				return
 			case time.Since(since) > recoveryBound:
 				c.violate("recovery: slot %d still has a seat at queue %d, %v after its death", slot, queue, time.Since(since))
 				return
 			default:
-				time.Sleep(time.Millisecond)
+				time.Sleep(5 * time.Millisecond)
 			}
 		}
-		c.recoveries.add(time.Since(since))
+		took := time.Since(since)
+		if took > c.Recovery {
+			c.note("slow: %v until slot %d was cleaned up after", took, slot)
+		}
+		c.recoveries.add(took)
 	})
 }
 
@@ -85,13 +91,28 @@ func (c *Conductor) slotOf(pid int) int {
 		return -1
 	}
 	for _, name := range names {
-		rest, ok := strings.CutPrefix(name, "xdp.")
-		slot, _, member := strings.Cut(rest, ".")
-		if n, err := strconv.Atoi(slot); ok && member && err == nil && strings.HasSuffix(name, ".member") && c.listens(name) == pid {
-			return n
+		if slot, ok := memberSocket(name); ok && c.listens(name) == pid {
+			return slot
 		}
 	}
 	return -1
+}
+
+// isTaken reports whether there is somebody in a slot.
+func (c *Conductor) isTaken(slot int) bool {
+	names, err := c.dir.Names()
+	return err == nil && slices.ContainsFunc(names, func(name string) bool {
+		of, isMember := memberSocket(name)
+		return isMember && of == slot && c.listens(name) != 0
+	})
+}
+
+// memberSocket returns the slot of the member whose socket has a name.
+func memberSocket(name string) (slot int, ok bool) {
+	rest, begins := strings.CutPrefix(name, "xdp.")
+	number, _, _ := strings.Cut(rest, ".")
+	slot, err := strconv.Atoi(number)
+	return slot, begins && err == nil && strings.HasSuffix(name, ".member")
 }
 
 // listens returns which process listens on a socket; 0 if nobody does.

@@ -133,11 +133,10 @@ func (c *Conductor) disown(r *role) {
 func (c *Conductor) kill(r *role) {
 	r.weather.begin()
 	r.up.Store(false)
-	at := time.Now()
 	c.gone(r)
 	c.kills++
 	if r.xdp && r.slot >= 0 {
-		c.watchRecovery(r.slot, at)
+		c.watchRecovery(r.slot, time.Now())
 	}
 }
 
