@@ -339,7 +339,7 @@ func TestKilledWhileCleaningUp(t *testing.T) {
 	killpoint.NeedsPlainBuild(t)
 	w := newWire(t)
 	witness := w.act(small)
-	killpoint.Each(t, 14, func(n int) (killpoint.Outcome, error) {
+	killpoint.Each(t, 9, func(n int) (killpoint.Outcome, error) {
 		a := w.act(small)
 		a.feed(20)
 		a.stopAt(afterPush)

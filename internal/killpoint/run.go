@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +40,9 @@ func Run(cmd *exec.Cmd, n int, watched func() bool) (Outcome, error) {
 		return Outcome{}, err
 	}
 	t := &tracer{pid: cmd.Process.Pid, n: n, watched: watched, inside: map[int]*call{}}
+	late := time.AfterFunc(patience, func() { _ = unix.Kill(t.pid, unix.SIGKILL) })
 	err := t.trace()
+	late.Stop()
 	_ = unix.Kill(t.pid, unix.SIGKILL)
 	t.reap()
 	_ = cmd.Process.Release()
@@ -61,6 +64,9 @@ func shareProcessor() (undo func()) {
 	_ = unix.SchedSetaffinity(0, &one)
 	return func() { _ = unix.SchedSetaffinity(0, &all) }
 }
+
+// patience is for a child that hangs: it is killed, and that is an error.
+const patience = 2 * time.Minute
 
 // tracer follows the threads of one child.
 type tracer struct {
