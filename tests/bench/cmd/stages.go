@@ -22,7 +22,7 @@ func classifierMetric(header string, n int) string { return fmt.Sprintf("%s_%d_n
 // measureClassifier has the kernel run the XDP program again and again (BPF_PROG_TEST_RUN), beside
 // one that looks at the port alone.
 func (b *bench) measureClassifier(ctx context.Context, r *report, c benchCase) error {
-	got, err := b.goBench(ctx, "classifier", "^BenchmarkClassify$/^(exclusive|short|long|other.port)$", b.rounds(1000, 20))
+	got, err := b.goBench(ctx, "classifier", "^BenchmarkClassify$/^(exclusive|short|long|other.port)$", b.rounds(200, 20))
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (b *bench) goStages(ctx context.Context, m, _ metrics) error {
 		m[metric] = got[name]["ns/datagram"]
 	}
 	m["turn_go_allocations"], m["send_go_allocations"] = got["Turn"]["allocs/op"], got["Send"]["allocs/op"]
-	got, err = b.goBench(ctx, "classifier", "^BenchmarkClassify$/^(exclusive|short)$/^identifiers=1$", b.rounds(1000, 20))
+	got, err = b.goBench(ctx, "classifier", "^BenchmarkClassify$/^(exclusive|short)$/^identifiers=1$", b.rounds(200, 20))
 	if err != nil {
 		return err
 	}
