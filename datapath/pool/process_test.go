@@ -327,8 +327,12 @@ func (c *child) do(order string) report {
 	return r
 }
 
+// signal sends a signal. One that stops the process has stopped it on return.
 func (c *child) signal(s syscall.Signal) {
 	_ = c.cmd.Process.Signal(s)
+	if s == syscall.SIGSTOP {
+		_ = unix.Waitid(unix.P_PID, c.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+	}
 }
 
 // kill kills the process, if it runs, and waits for its end.
