@@ -80,6 +80,7 @@ static MqxSlot *make_slot(void)
     slot_count++;
     MqxSlot *slot = &chunk[index % CHUNK_SLOTS];
     slot->Index = index;
+    slot->Generation = 1; /* so that no queue value looks to Go like a wrong pointer */
     atomic_store(&slot->Gate, GATE_CLOSED);
     return slot;
 }

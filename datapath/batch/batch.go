@@ -244,8 +244,8 @@ type Way struct {
 	NextHopMAC [6]byte
 	_          uint32
 	Queue      unsafe.Pointer
-	Callback   unsafe.Pointer
-	Context    unsafe.Pointer
+	Callback   uintptr // C's, as Context: it may be no address that Go allows
+	Context    uintptr
 	PathID     uint8
 	Again      bool
 	Found      bool
