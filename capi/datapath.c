@@ -105,8 +105,6 @@ static QUIC_STATUS find_means(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_I
         return mqx_raw_map(datapath, config);
     }
     datapath->Features = mqxGoFeatures();
-    datapath->RawAvailable =
-        datapath->Xdp.Policy != MSQUICXDP_XDP_NEVER && mqxGoRawAvailable(&datapath->Xdp) != 0;
     return QUIC_STATUS_SUCCESS;
 }
 
@@ -196,9 +194,7 @@ CXPLAT_DATAPATH_FEATURES mqx_CxPlatDataPathGetSupportedFeatures(
         return CXPLAT_DATAPATH_FEATURE_NONE;
     }
     uint32_t features = datapath->Features;
-    MqxRaw *raw = atomic_load(&datapath->Raw);
-    bool available = datapath->RawAvailable || (raw != NULL && atomic_load(&raw->Served) != 0);
-    if ((flags & CXPLAT_SOCKET_FLAG_XDP) != 0 && available) {
+    if ((flags & CXPLAT_SOCKET_FLAG_XDP) != 0 && mqx_raw_available(datapath)) {
         features |= CXPLAT_DATAPATH_FEATURE_RAW | CXPLAT_DATAPATH_FEATURE_TTL |
                     CXPLAT_DATAPATH_FEATURE_SEND_DSCP | CXPLAT_DATAPATH_FEATURE_RECV_DSCP;
     }

@@ -180,7 +180,7 @@ struct CXPLAT_DATAPATH {
     bool HasUdp;
     bool HasTcp;
     bool MapMode;            /* no kernel sockets: Raw is all there is, from the start */
-    bool RawAvailable;       /* as far as a cheap look tells */
+    _Atomic uint8_t RawLook; /* whether AF_XDP may be had, once somebody has asked */
     MqxXdpConfig Xdp;        /* what AF_XDP may be used for */
     pthread_mutex_t RawLock; /* while Raw is brought up, and over the next two */
     uint64_t RawRetryAt;     /* milliseconds */
@@ -236,6 +236,9 @@ MqxRaw *mqx_raw(CXPLAT_DATAPATH *datapath, char *reason);
 /* Brings it up in map mode, or says why it cannot be had. */
 QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CONFIG *config);
 void mqx_raw_close(CXPLAT_DATAPATH *datapath);
+
+/* Whether a socket that asks for AF_XDP may have it, as far as a cheap look tells; the first question looks. */
+bool mqx_raw_available(CXPLAT_DATAPATH *datapath);
 
 /* Adds up what the kernel has counted for all datapaths. */
 void mqx_raw_count(struct msquicxdp_xdp_counters *sum);

@@ -236,8 +236,26 @@ QUIC_STATUS mqx_raw_map(CXPLAT_DATAPATH *datapath, const CXPLAT_DATAPATH_INIT_CO
     }
     atomic_store(&is_asked, true);
     atomic_store(&datapath->Raw, raw);
-    datapath->RawAvailable = true;
     return QUIC_STATUS_SUCCESS;
+}
+
+/* What a look has told. */
+enum { LOOK_UNKNOWN, LOOK_NO, LOOK_YES };
+
+bool mqx_raw_available(CXPLAT_DATAPATH *datapath)
+{
+    MqxRaw *raw = atomic_load(&datapath->Raw);
+    if (raw != NULL && (datapath->MapMode || atomic_load(&raw->Served) != 0)) {
+        return true;
+    }
+    uint8_t look = atomic_load(&datapath->RawLook);
+    if (look == LOOK_UNKNOWN && !atomic_load(&mqx_forked)) {
+        bool yes =
+            datapath->Xdp.Policy != MSQUICXDP_XDP_NEVER && mqxGoRawAvailable(&datapath->Xdp) != 0;
+        look = yes ? LOOK_YES : LOOK_NO;
+        atomic_store(&datapath->RawLook, look);
+    }
+    return look == LOOK_YES;
 }
 
 void mqx_raw_close(CXPLAT_DATAPATH *datapath)

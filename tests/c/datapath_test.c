@@ -396,7 +396,7 @@ TEST(a_thousand_times_init_and_uninit)
     CHECK_EQ(host_pool_refs(pool), 0);
     CHECK_EQ(host_memory_live(), live);
     CHECK_EQ(host_fd_count(), fds);
-    CHECK_LE(host_thread_count(), threads + 8); /* as docs/HOST.md says */
+    CHECK_LE(host_thread_count(), threads + 4);
     host_pool_delete(pool);
 }
 
