@@ -2,7 +2,11 @@
 
 package pool
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
+)
 
 // errNobody says that all members have answered, and none has what was looked for.
 var errNobody = errors.New("pool: no member has it")
@@ -33,7 +37,7 @@ func (m *Member) findBy(question kind, t topic) (answer, error) {
 	for _, p := range peers {
 		m.work.Go(func() {
 			a, err := p.ask(who, t)
-			closeAll(a.fds)
+			descriptors.CloseAll(a.fds)
 			heard <- said{p, err == nil && a.Found == 1, err}
 		})
 	}
@@ -50,7 +54,7 @@ func (m *Member) findBy(question kind, t topic) (answer, error) {
 		case s.has && s.err == nil && a.Found == 1:
 			return a, nil
 		}
-		closeAll(a.fds)
+		descriptors.CloseAll(a.fds)
 	}
 	if len(silent.Peers) == 0 {
 		return answer{}, errNobody

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 )
 
@@ -114,7 +115,7 @@ func anyFDs(f *testing.F, a *actor) []int {
 		f.Fatal(err)
 	}
 	list := append(pipe, null(), unsealed(4096), memfd("packets", int(a.shape.chunks())*chunkSize), memfd("control", controlSize(&a.shape)))
-	f.Cleanup(func() { closeAll(list) })
+	f.Cleanup(func() { descriptors.CloseAll(list) })
 	return append(list, a.FD())
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 )
 
 // Join makes the pool of a queue, or joins the one that is there. It returns when
@@ -123,7 +124,7 @@ func (q *Queue) enter(a answer) error {
 // descriptors.
 func (q *Queue) adopt(a answer) (err error) {
 	kept := 0
-	defer func() { closeAll(a.fds[kept:]) }()
+	defer func() { descriptors.CloseAll(a.fds[kept:]) }()
 	if err := a.Shape.check(); err != nil {
 		return err
 	}
@@ -162,10 +163,10 @@ func (q *Queue) complete() error {
 		}
 		sockets, err := a.sockets(a.fds, 2)
 		if err != nil || a.Shape != q.shape {
-			closeAll(a.fds)
+			descriptors.CloseAll(a.fds)
 			return false, errors.New("two members describe it in two ways")
 		}
-		closeAll(a.fds[:2])
+		descriptors.CloseAll(a.fds[:2])
 		return false, q.learnAll(sockets)
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 )
 
 // testKernel makes a program that gives test packets to the slot that they name.
@@ -48,12 +50,12 @@ func (k testKernel) Attach(ifindex int) (Program, error) {
 
 func (k testKernel) Adopt(_ int, fds []int) (Program, error) {
 	if len(fds) != 2 {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return nil, fmt.Errorf("%d descriptors", len(fds))
 	}
 	l, err := link.NewFromFD(fds[0])
 	if err != nil {
-		closeAll(fds[1:])
+		descriptors.CloseAll(fds[1:])
 		return nil, err
 	}
 	m, err := ebpf.NewMapFromFD(fds[1])

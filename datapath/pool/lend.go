@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 )
 
 // joinOrBorrow makes a socket beside donor. Who may make none (CAP_NET_RAW) gets one from a
@@ -23,7 +24,7 @@ func (q *Queue) joinOrBorrow(donor int, c xsk.Config) (*xsk.Socket, error) {
 		return nil, fmt.Errorf("%w, and no member of the pool lends one: %w", err, lack)
 	}
 	if len(a.fds) != 1 {
-		closeAll(a.fds)
+		descriptors.CloseAll(a.fds)
 		return nil, fmt.Errorf("%w, and another member has lent %d descriptors for one", err, len(a.fds))
 	}
 	return xsk.Adopt(a.fds[0], c)
@@ -42,7 +43,7 @@ func (m *Member) lend(t topic) (message, []int) {
 	if err != nil {
 		return out, nil
 	}
-	fds, err := duplicate([]int{s.FD()})
+	fds, err := descriptors.Duplicate([]int{s.FD()})
 	if s.Close() == nil && err == nil {
 		out.Found = 1
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
@@ -73,7 +74,7 @@ func (l *liar) talk(conn *net.UnixConn) {
 	l.work.Go(func() {
 		for {
 			in, fds, err := receive(conn)
-			closeAll(fds)
+			descriptors.CloseAll(fds)
 			if err != nil {
 				return
 			}
@@ -117,7 +118,7 @@ func say(make func(*offer)) func(*net.UnixConn, *message) {
 			make(&o)
 		}
 		_ = send(conn, &o.message, o.fds)
-		closeAll(o.fds)
+		descriptors.CloseAll(o.fds)
 	}
 }
 

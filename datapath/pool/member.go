@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
@@ -196,7 +197,7 @@ func (m *Member) listenTo(p *peer) {
 // handle handles one message and takes its descriptors. An error ends the connection.
 func (m *Member) handle(p *peer, in *message, fds []int) error {
 	if in.Kind != tell && (in.Kind == hello) != (p.Slot == noSlot) {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return fmt.Errorf("message of kind %d out of place", in.Kind)
 	}
 	switch in.Kind {
@@ -206,7 +207,7 @@ func (m *Member) handle(p *peer, in *message, fds []int) error {
 	case serve:
 		return m.admit(in, fds)
 	}
-	closeAll(fds)
+	descriptors.CloseAll(fds)
 	switch in.Kind {
 	case hello:
 		m.mu.Lock()
@@ -224,12 +225,12 @@ func (m *Member) handle(p *peer, in *message, fds []int) error {
 		out, fds := m.give(in.Topic)
 		out.ID = in.ID
 		_ = p.tell(out, fds)
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 	case lend:
 		out, fds := m.lend(in.Topic)
 		out.ID = in.ID
 		_ = p.tell(out, fds)
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 	case tell:
 		return p.write(m.account(in).encode())
 	case ended:
@@ -264,7 +265,7 @@ func (m *Member) give(t topic) (message, []int) {
 	default:
 		return out, nil
 	}
-	copies, err := duplicate(fds)
+	copies, err := descriptors.Duplicate(fds)
 	if err == nil {
 		out.Found = 1
 	}
@@ -281,7 +282,7 @@ func (m *Member) admit(in *message, fds []int) error {
 		err = fmt.Errorf("%d sockets, where one is due", len(sockets))
 	}
 	if err != nil || q == nil { // we may have left meanwhile
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return err
 	}
 	err = q.learn(sockets[0])

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 )
 
 // errSilent says that there was no answer in time.
@@ -85,7 +87,7 @@ func (p *peer) ask(k kind, t topic) (answer, error) {
 			if a.ID == p.id {
 				return a, nil
 			}
-			closeAll(a.fds)
+			descriptors.CloseAll(a.fds)
 		case <-p.gone:
 			return answer{}, net.ErrClosed
 		case <-late.C:
@@ -98,7 +100,7 @@ func (p *peer) ask(k kind, t topic) (answer, error) {
 func (p *peer) drop() {
 	select {
 	case a := <-p.answers:
-		closeAll(a.fds)
+		descriptors.CloseAll(a.fds)
 	default:
 	}
 }
@@ -109,7 +111,7 @@ func (p *peer) answered(m *message, fds []int) {
 	select {
 	case p.answers <- answer{m, fds}:
 	default: // only one reader fills the room, hence it is free; be safe all the same
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 	}
 }
 

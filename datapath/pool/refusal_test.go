@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
@@ -29,7 +30,7 @@ func impatient(t testing.TB) {
 
 // replace makes another descriptor of an offer.
 func (o *offer) replace(i, fd int) {
-	closeAll(o.fds[i : i+1])
+	descriptors.CloseAll(o.fds[i : i+1])
 	o.fds[i] = fd
 }
 

@@ -10,6 +10,8 @@ import (
 	"net"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 )
 
 // Members send each other fixed blocks in the byte order of the machine, one in each
@@ -95,9 +97,9 @@ type socketOf struct {
 }
 
 func (s socketOf) close() {
-	closeAll([]int{s.fd})
+	descriptors.CloseAll([]int{s.fd})
 	if s.in >= 0 {
-		closeAll([]int{s.in})
+		descriptors.CloseAll([]int{s.in})
 	}
 }
 
@@ -165,7 +167,7 @@ func receive(conn *net.UnixConn) (*message, []int, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	fds := parseRights(rights[:nr])
+	fds := descriptors.OfRights(rights[:nr])
 	var m *message
 	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
 		err = errors.New("a message that is too long")
@@ -173,42 +175,8 @@ func receive(conn *net.UnixConn) (*message, []int, error) {
 		m, err = decode(buf[:n])
 	}
 	if err != nil {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return nil, nil, err
 	}
 	return m, fds, nil
-}
-
-// parseRights returns the descriptors of control messages.
-func parseRights(b []byte) (fds []int) {
-	messages, err := unix.ParseSocketControlMessage(b)
-	if err != nil {
-		return nil
-	}
-	for _, m := range messages {
-		if got, err := unix.ParseUnixRights(&m); err == nil {
-			fds = append(fds, got...)
-		}
-	}
-	return fds
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
-}
-
-// duplicate copies descriptors, so that they can be sent without holding a lock.
-func duplicate(fds []int) ([]int, error) {
-	var copies []int
-	for _, fd := range fds {
-		c, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			closeAll(copies)
-			return nil, err
-		}
-		copies = append(copies, c)
-	}
-	return copies, nil
 }

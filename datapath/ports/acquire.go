@@ -5,6 +5,7 @@ package ports
 import (
 	"errors"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
@@ -92,7 +93,7 @@ func (l *Lease) open(party rules.Party, o hold.Options) error {
 			l.door, l.sockets, l.tier, l.addr = door, sockets, door.Tier(), door.Addr()
 			return nil
 		}
-		passed = append(passed, func() { door.Release(); closeAll(sockets) })
+		passed = append(passed, func() { door.Release(); descriptors.CloseAll(sockets) })
 		if o.Addr.Port() != 0 || len(passed) == maxPorts || !isRefused(err) {
 			return err
 		}

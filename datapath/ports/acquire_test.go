@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/portres"
@@ -72,7 +73,7 @@ func TestLease(t *testing.T) {
 	tcp := member(0)
 	tcp.Proto, tcp.New = rules.TCP, func() (int, error) { return unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) }
 	r.mustAcquire(tcp)
-	closeAll(sockets)
+	descriptors.CloseAll(sockets)
 	l.Release()
 	l.Release()
 	r.mustAcquire(member(0))
@@ -100,11 +101,11 @@ func TestJoinWhoIsLeaving(t *testing.T) {
 		t.Setenv(TierEnv, tier)
 		c := r.client()
 		leaving := r.mustAcquire(member(1))
-		closeAll(leaving.TakeSockets())
+		descriptors.CloseAll(leaving.TakeSockets())
 		sockets := map[int][]int{}
 		for id := 2; id < 4; id++ {
 			sockets[id] = r.mustAcquire(member(id)).TakeSockets()
-			defer closeAll(sockets[id])
+			defer descriptors.CloseAll(sockets[id])
 		}
 		leaving.Release()
 		for id := range 5 {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
@@ -176,13 +177,13 @@ func converse(conn *net.UnixConn, handle handler) {
 		var q question
 		var fds []int
 		fds, err = receive(conn, &q)
-		closeAll(fds) // none is expected
+		descriptors.CloseAll(fds) // none is expected
 		switch {
 		case err == nil:
 			g, refusal := handle(p, q)
 			err = send(conn, newAnswer(g, refusal), g.fds)
 			if g.given {
-				closeAll(g.fds)
+				descriptors.CloseAll(g.fds)
 			}
 		case errors.Is(err, errVersion):
 			_ = send(conn, newAnswer(grant{}, err), nil)

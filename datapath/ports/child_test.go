@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/portres"
@@ -190,7 +191,7 @@ func (s *server) release() {
 		unix.Shutdown(fd, unix.SHUT_RD) // wakes who waits for it, whatever it returns
 	}
 	s.serving.Wait()
-	closeAll(s.sockets)
+	descriptors.CloseAll(s.sockets)
 	s.sockets = nil
 	if s.lease != nil {
 		s.lease.Release()

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
@@ -83,7 +84,7 @@ func (g *guest) ask(op uint16, count int) (a answer, fds []int, err error) {
 		err = a.refusal()
 	}
 	if err != nil {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return a, nil, err
 	}
 	return a, fds, nil

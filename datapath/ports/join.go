@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/msquicxdp/msquicxdp/datapath/steering"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
 )
 
@@ -58,12 +59,12 @@ func (l *Lease) adopt(g *guest) (h hold.Handover, err error) {
 	}
 	const parts = len(steering.FDs{})
 	if len(fds) < parts {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return h, fmt.Errorf("it hands over %d descriptors, where %d or more are due", len(fds), parts)
 	}
 	h = hold.Handover{Owned: a.Owned != 0, FDs: fds[parts:]}
 	if l.group, err = steering.Adopt(steering.FDs(fds[:parts])); err != nil {
-		closeAll(h.FDs)
+		descriptors.CloseAll(h.FDs)
 		return h, err
 	}
 	l.door, err = hold.Adopt(hold.Options{
@@ -110,7 +111,7 @@ func (l *Lease) askForSockets(g *guest) ([]int, error) {
 		err = errors.Join(err, l.checkMember(fd))
 	}
 	if err != nil {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return nil, err
 	}
 	return fds, nil

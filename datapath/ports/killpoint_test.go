@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/killpoint"
 )
 
@@ -21,7 +22,7 @@ func victimMain() int {
 	killpoint.Begin()
 	lease, err := Acquire(member(1))
 	if err == nil {
-		closeAll(lease.TakeSockets())
+		descriptors.CloseAll(lease.TakeSockets())
 		lease.Release()
 	}
 	killpoint.End()
@@ -52,7 +53,7 @@ func TestKilledWhileItOpens(t *testing.T) {
 	killpoint.Each(t, 11, r.killed, func(killpoint.Outcome) {
 		lease, err := r.acquire(member(1))
 		r.must(err)
-		closeAll(lease.TakeSockets())
+		descriptors.CloseAll(lease.TakeSockets())
 		lease.Release()
 	})
 }
@@ -73,7 +74,7 @@ func TestKilledWhileItJoins(t *testing.T) {
 		if took := time.Since(begun); took > 2*time.Second {
 			t.Errorf("the next one joined after %v", took)
 		}
-		closeAll(lease.TakeSockets())
+		descriptors.CloseAll(lease.TakeSockets())
 		lease.Release()
 	})
 }

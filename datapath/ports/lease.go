@@ -5,9 +5,8 @@ package ports
 import (
 	"net/netip"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/msquicxdp/msquicxdp/datapath/steering"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
@@ -69,7 +68,7 @@ func (l *Lease) Release() {
 func (l *Lease) vacate() {
 	l.broker.close() // first: who comes now would join somebody who leaves
 	l.broker = nil
-	closeAll(l.TakeSockets())
+	descriptors.CloseAll(l.TakeSockets())
 	if l.group != nil {
 		// Its sockets are closed, so what stays if this fails leads to nobody.
 		_ = l.group.Withdraw(l.claim.Slot(), l.request.ID)
@@ -86,11 +85,5 @@ func (l *Lease) unclaim() {
 	if l.claim != nil {
 		_ = l.claim.Release() // closing the file, which this does, ends every lock
 		l.claim = nil
-	}
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
 	}
 }

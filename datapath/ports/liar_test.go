@@ -16,6 +16,7 @@ import (
 
 	"github.com/msquicxdp/msquicxdp/cibir"
 	"github.com/msquicxdp/msquicxdp/datapath/steering"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
@@ -81,7 +82,7 @@ func (r *room) falseMember(say reply) {
 					rights = unix.UnixRights(fds...)
 				}
 				conn.WriteMsgUnix(message, rights, nil)
-				closeAll(fds)
+				descriptors.CloseAll(fds)
 			}
 			conn.Close()
 		}
@@ -117,7 +118,7 @@ func newTruth(t *testing.T) *truth {
 		h.fds = members
 		return h.group.Attach(members[0])
 	})
-	t.Cleanup(func() { closeAll(h.fds) })
+	t.Cleanup(func() { descriptors.CloseAll(h.fds) })
 	return h
 }
 
@@ -206,7 +207,7 @@ func TestFalseMember(t *testing.T) {
 		"maps of two ports": {func(h *truth, _ uint16) ([]byte, []int) {
 			fds, other := dup(parts(h.group)...), otherParts(nine)
 			fds[6], other[6] = other[6], fds[6]
-			closeAll(other)
+			descriptors.CloseAll(other)
 			return granted(), fds
 		}, "steering: adopt"},
 		"another encoding": {func(*truth, uint16) ([]byte, []int) {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/rundir/rundirtest"
 )
 
@@ -21,7 +22,7 @@ func TestPeer(t *testing.T) {
 		rundirtest.As(t, r.ns, alice, groups, func() {
 			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 			r.must(err)
-			defer closeAll(pair[:])
+			defer descriptors.CloseAll(pair[:])
 			p, err := peerOfSocket(pair[0])
 			r.must(err)
 			want := []uint32{alice}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 )
 
 // client sends datagrams to the port of a room, and looks who answers.
@@ -31,7 +32,7 @@ func (r *room) client() *client {
 		}
 		return err
 	})
-	r.Cleanup(func() { closeAll([]int{c.v4, c.v6}) })
+	r.Cleanup(func() { descriptors.CloseAll([]int{c.v4, c.v6}) })
 	return c
 }
 

@@ -2,7 +2,11 @@
 
 package ports
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
+)
 
 // What comes while a port is opened or joined reaches no socket for which it is
 // not, at whichever socket it comes.
@@ -29,6 +33,6 @@ func TestNothingIsHeardBeforeTheSteering(t *testing.T) {
 				t.Errorf("%s: somebody got %.40q", tier, got)
 			}
 		}
-		closeAll(sockets)
+		descriptors.CloseAll(sockets)
 	}
 }

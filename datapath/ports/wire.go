@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/steering"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -116,7 +117,7 @@ func receive(conn *net.UnixConn, block any) (fds []int, err error) {
 	if err != nil {
 		return nil, silent(err)
 	}
-	fds = parseRights(rights[:nr])
+	fds = descriptors.OfRights(rights[:nr])
 	switch {
 	case flags&unix.MSG_CTRUNC != 0:
 		err = errors.New("it sends descriptors for which there is no room; raise the limit of open files (ulimit -n) if it is reached")
@@ -126,23 +127,8 @@ func receive(conn *net.UnixConn, block any) (fds []int, err error) {
 		err = decode(buf[:n], block)
 	}
 	if err != nil {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return nil, err
 	}
 	return fds, nil
-}
-
-// parseRights returns the descriptors of control messages. ReadMsgUnix asks the
-// kernel to close them on exec.
-func parseRights(b []byte) (fds []int) {
-	messages, err := unix.ParseSocketControlMessage(b)
-	if err != nil {
-		return nil
-	}
-	for _, m := range messages {
-		if got, err := unix.ParseUnixRights(&m); err == nil {
-			fds = append(fds, got...)
-		}
-	}
-	return fds
 }

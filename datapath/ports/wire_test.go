@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 )
@@ -117,7 +118,7 @@ func FuzzReceive(f *testing.F) {
 			if err == nil && (len(fds) != int(n) || !bytes.Equal(encode(block), message)) {
 				t.Errorf("%x with %d descriptors was read as %+v with %v", message, n, block, fds)
 			}
-			closeAll(fds)
+			descriptors.CloseAll(fds)
 			if a, ok := block.(*answer); ok && err == nil && a.Errno != 0 {
 				if text := a.refusal().Error(); strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 					t.Errorf("%q is not fit for a terminal", text)

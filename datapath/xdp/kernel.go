@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/msquicxdp/msquicxdp/datapath/classifier"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 )
 
 // kernel makes the classifiers of interfaces for package pool, in this mode.
@@ -43,7 +42,7 @@ func (k kernel) Attach(ifindex int) (pool.Program, error) {
 // Adopt implements [pool.Kernel].
 func (k kernel) Adopt(ifindex int, fds []int) (pool.Program, error) {
 	if len(fds) != len(classifier.FDs{}) {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return nil, errMapped
 	}
 	c, err := classifier.Adopt(classifier.FDs(fds))
@@ -69,9 +68,3 @@ func (p *program) FDs() []int {
 
 // errMapped says that an interface belongs to applications.
 var errMapped = errors.New("other datapaths use it in map mode, with an XDP program of their application's; an interface is in map mode for all, or for none")
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
-}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -32,7 +33,7 @@ func (k mapKernel) Attach(ifindex int) (pool.Program, error) {
 // Adopt implements [pool.Kernel]. The map of another member is its own; it only says that
 // the interface is in map mode.
 func (k mapKernel) Adopt(ifindex int, fds []int) (pool.Program, error) {
-	closeAll(fds)
+	descriptors.CloseAll(fds)
 	if len(fds) != 1 {
 		return nil, errClassified
 	}

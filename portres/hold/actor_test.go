@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -180,7 +181,7 @@ func (a *actor) tell(o order, fds ...int) (r report, got []int) {
 
 // forget closes what came from the actor, so that it alone has it.
 func (a *actor) forget() {
-	closeAll(a.fds)
+	descriptors.CloseAll(a.fds)
 	a.fds = nil
 }
 

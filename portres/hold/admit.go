@@ -5,6 +5,7 @@ package hold
 import (
 	"errors"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/sockdiag"
 )
 
@@ -33,7 +34,7 @@ func (d *Door) Admit(n int) ([]int, error) {
 	for range fromSpares {
 		fd, err := d.takeSpare()
 		if err != nil {
-			closeAll(fds)
+			descriptors.CloseAll(fds)
 			return nil, err
 		}
 		fds = append(fds, fd)
@@ -57,7 +58,7 @@ func (d *Door) bindMore(n int) (fds []int, err error) {
 	}
 	fds, bindErr := d.bindMembers(n)
 	if err := errors.Join(bindErr, d.shut(before)); err != nil {
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		return nil, err
 	}
 	return fds, nil

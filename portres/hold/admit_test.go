@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -36,7 +37,7 @@ func TestAdmitWhileAStrangerHammers(t *testing.T) {
 					}
 				}
 				h.wantOut(t, 3)
-				closeAll(fds)
+				descriptors.CloseAll(fds)
 			}
 			t.Logf("uid %d got in %d times in %d tries", who, h.ins.Load(), h.tries.Load())
 			if h.ins.Load() != 0 && (tier == rules.Owned || who != uid) {
@@ -67,7 +68,7 @@ func TestOpenWhileAStrangerHammers(t *testing.T) {
 			}
 			opened++
 			h.wantOut(t, 3)
-			closeAll(fds)
+			descriptors.CloseAll(fds)
 			d.Release()
 		}
 		t.Logf("opened %d of 40 times, entered %d times meanwhile", opened, entered)

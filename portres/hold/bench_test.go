@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
@@ -25,7 +26,7 @@ func BenchmarkOpen(b *testing.B) {
 						if err != nil {
 							return err
 						}
-						closeAll(fds)
+						descriptors.CloseAll(fds)
 						d.Release()
 					}
 					return nil
@@ -51,7 +52,7 @@ func BenchmarkOpen(b *testing.B) {
 					}
 					fds = append(fds, fd)
 				}
-				closeAll(fds)
+				descriptors.CloseAll(fds)
 			}
 			return nil
 		})

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -63,7 +64,7 @@ func (d *Door) Release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dropGuard()
-	closeAll(d.spares)
+	descriptors.CloseAll(d.spares)
 	d.spares = nil
 }
 

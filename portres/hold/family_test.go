@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
@@ -91,9 +92,9 @@ func TestNoIPv6(t *testing.T) {
 					return err
 				}
 				defer d.Release()
-				defer closeAll(members)
+				defer descriptors.CloseAll(members)
 				more, err := d.Admit(1)
-				defer closeAll(more)
+				defer descriptors.CloseAll(more)
 				if d.Tier() != tier || d.Addr() != at("0.0.0.0:4433") {
 					t.Errorf("tier %s at %s", d.Tier(), d.Addr())
 				}
@@ -119,7 +120,7 @@ func TestNoSockDiag(t *testing.T) {
 					return err
 				}
 				defer d.Release()
-				defer closeAll(members)
+				defer descriptors.CloseAll(members)
 				want := rules.Unguarded
 				if tier.Tier == rules.Owned {
 					want = rules.Owned
@@ -135,7 +136,7 @@ func TestNoSockDiag(t *testing.T) {
 					t.Errorf("refused by %+v", refusal)
 				}
 				more, err := d.Admit(1)
-				closeAll(more)
+				descriptors.CloseAll(more)
 				return err
 			})
 		})

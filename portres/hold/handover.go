@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -44,7 +45,7 @@ func Adopt(o Options, h Handover) (*Door, error) {
 			return d, nil
 		}
 	}
-	closeAll(h.FDs)
+	descriptors.CloseAll(h.FDs)
 	return nil, err
 }
 

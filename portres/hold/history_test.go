@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -33,7 +34,7 @@ func checkHistory(t *rapid.T, o Options, tier rules.Tier) {
 		t.Fatal(err)
 	}
 	defer d.Release()
-	defer func() { closeAll(group) }()
+	defer func() { descriptors.CloseAll(group) }()
 	if err := attachSteering(group[0]); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
@@ -88,7 +89,7 @@ func (r room) mustOpen(uid int, o Options, tier rules.Tier) (*Door, []int) {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		closeAll(members)
+		descriptors.CloseAll(members)
 		d.Release()
 	})
 	if got := d.Tier(); got != tier {
@@ -114,7 +115,7 @@ func (r room) mustAdmit(uid int, d *Door, n int) []int {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { closeAll(fds) })
+	r.t.Cleanup(func() { descriptors.CloseAll(fds) })
 	return fds
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -42,7 +43,7 @@ func (d *Door) bindMembers(n int) (fds []int, err error) {
 	for range n {
 		fd, err := d.bindMember()
 		if err != nil {
-			closeAll(fds)
+			descriptors.CloseAll(fds)
 			return nil, err
 		}
 		fds = append(fds, fd)

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -40,7 +41,7 @@ func Open(o Options) (*Door, []int, error) {
 	d := newDoor(o)
 	members, err := d.open()
 	if err != nil {
-		closeAll(members)
+		descriptors.CloseAll(members)
 		d.Release()
 		return nil, nil, err
 	}

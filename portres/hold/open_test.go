@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -96,7 +97,7 @@ func TestOptionsThatLetOthersIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.wantKept(d, root, rules.Owned)
-		closeAll(fds)
+		descriptors.CloseAll(fds)
 		d.Release()
 	}
 }
@@ -116,7 +117,7 @@ func TestFailureAtAnySocket(t *testing.T) {
 			sockets = 0
 			d, members, err := r.open(uid, o)
 			if err == nil {
-				closeAll(members)
+				descriptors.CloseAll(members)
 				d.Release()
 				break
 			}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -111,7 +112,7 @@ func TestPlaceholderMakesWay(t *testing.T) {
 				if got := h.ins.Load() - ins; got != 0 {
 					t.Errorf("%s of uid %d got in %d times", test.name, test.who, got)
 				}
-				closeAll(members)
+				descriptors.CloseAll(members)
 				d.Release()
 			}
 			h.quit()

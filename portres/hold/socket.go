@@ -76,9 +76,3 @@ func cookieOf(fd int) (uint64, error) {
 	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
 	return cookie, kerr.New("getsockopt", "SO_COOKIE", err, "")
 }
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
-}

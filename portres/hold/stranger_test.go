@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
@@ -218,7 +219,7 @@ func wantStopped(t *testing.T, s stranger, who, opener int, o Options) {
 	unix.Close(fd)
 	if err == nil || !in {
 		t.Errorf("%s of uid %d is in: %v; the door opens: %v", s.name, who, in, err)
-		closeAll(members)
+		descriptors.CloseAll(members)
 		d.Release()
 		return
 	}

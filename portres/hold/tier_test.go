@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -81,7 +82,7 @@ func TestCapabilities(t *testing.T) {
 		if bits.OnesCount64(test.capabilities) <= 1 {
 			r.wantKept(d, test.uid, test.want)
 		}
-		closeAll(members)
+		descriptors.CloseAll(members)
 		d.Release()
 	}
 }
