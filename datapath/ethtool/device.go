@@ -19,6 +19,7 @@ const (
 	getFields      = 0x29 // ETHTOOL_GRXFH
 	getRings       = 0x2d // ETHTOOL_GRXRINGS
 	getChannels    = 0x3c // ETHTOOL_GCHANNELS
+	setChannels    = 0x3d // ETHTOOL_SCHANNELS
 	getIndirection = 0x46 // ETHTOOL_GRSSH
 
 	tcpV4Flow = 0x01

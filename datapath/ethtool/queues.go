@@ -2,13 +2,19 @@
 
 package ethtool
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
+)
 
 // struct ethtool_channels: cmd, the most of each kind, and then how many there are: rx, tx,
 // other, combined.
 const (
 	channelsSize     = 36
 	channelsRX       = 20
+	channelsTX       = 24
 	channelsCombined = 32
 )
 
@@ -27,4 +33,21 @@ func Queues(name string) (int, error) {
 		return 0, refusal("ETHTOOL_GCHANNELS", err)
 	}
 	return int(binary.NativeEndian.Uint32(b[channelsRX:])) + int(binary.NativeEndian.Uint32(b[channelsCombined:])), nil
+}
+
+// SetQueues sets how many queues the interface of a name receives and sends by, as
+// ethtool -L does.
+//
+// Errors: EINVAL among others where it has not as many, or AF_XDP sockets are bound to those that would go.
+func SetQueues(name string, receive, send int) error {
+	d, err := open(name)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	b := make([]byte, channelsSize)
+	binary.NativeEndian.PutUint32(b, setChannels)
+	binary.NativeEndian.PutUint32(b[channelsRX:], uint32(receive))
+	binary.NativeEndian.PutUint32(b[channelsTX:], uint32(send))
+	return kerr.New("ioctl", fmt.Sprintf("SIOCETHTOOL, ETHTOOL_SCHANNELS of %s to %d and %d", name, receive, send), d.call(b), "")
 }

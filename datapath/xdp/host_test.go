@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -413,31 +412,6 @@ func moveLink(t testing.TB, from *netnstest.NS, name string, to *netnstest.NS) {
 	})
 	defer ns.Close()
 	linkIn(t, from, name, func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetNsFd(l, int(ns.Fd())) })
-}
-
-// setChannels does what ethtool -L does.
-func setChannels(name string, rx, tx uint32) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	const setChannels = 0x3d // ETHTOOL_SCHANNELS
-	c := struct{ command, _, _, _, _, rx, tx, _, _ uint32 }{command: setChannels, rx: rx, tx: tx}
-	var request struct { // struct ifreq
-		name [unix.IFNAMSIZ]byte
-		data unsafe.Pointer
-		_    [16]byte
-	}
-	copy(request.name[:unix.IFNAMSIZ-1], name)
-	request.data = unsafe.Pointer(&c)
-	// Safety: the kernel reads the struct behind data.
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
-	runtime.KeepAlive(&c)
-	if errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // numbered makes the payload differ in every datagram.

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/classifier"
+	"github.com/msquicxdp/msquicxdp/datapath/ethtool"
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 )
@@ -180,9 +181,9 @@ func TestRename(t *testing.T) {
 func TestChannels(t *testing.T) {
 	h := newHost(t)
 	p := h.wire("eth", 1, 4)
-	channels := func(ns *peer, rx, tx uint32) {
-		p.end.NS.Do(t, func() error { return setChannels("peer", tx, rx) })
-		h.ns.Do(t, func() error { return setChannels("eth", rx, tx) })
+	channels := func(ns *peer, rx, tx int) {
+		p.end.NS.Do(t, func() error { return ethtool.SetQueues("peer", tx, rx) })
+		h.ns.Do(t, func() error { return ethtool.SetQueues("eth", rx, tx) })
 	}
 	channels(p, 2, 2)
 	other := h.wire("oth", 2, 0)
@@ -193,9 +194,9 @@ func TestChannels(t *testing.T) {
 	}
 	p.reaches(443, "before")
 	steady := steadily(other) // a veth itself is down for a moment
-	h.ns.Do(t, func() error { return setChannels("eth", 4, 4) })
+	h.ns.Do(t, func() error { return ethtool.SetQueues("eth", 4, 4) })
 	h.until("four queues are served", h.serves("eth", 4))
-	p.end.NS.Do(t, func() error { return setChannels("peer", 4, 4) })
+	p.end.NS.Do(t, func() error { return ethtool.SetQueues("peer", 4, 4) })
 	steady.end()
 	h.until("datagrams come by the new queues", func() bool {
 		fd := socketIn(t, p.end.NS, netip.AddrPortFrom(p.ip, 0)) // the kernel spreads sockets over queues
@@ -210,7 +211,7 @@ func TestChannels(t *testing.T) {
 		p.answered("by each queue in turn")
 	}
 	h.ns.Do(t, func() error {
-		if err := setChannels("eth", 2, 2); !errors.Is(err, unix.EINVAL) {
+		if err := ethtool.SetQueues("eth", 2, 2); !errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("fewer channels, with sockets on them: %v", err)
 		}
 		return nil
