@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// threadNS is the network namespace of the thread that opens it.
-const threadNS = "/proc/thread-self/ns/net"
+// Thread names the network namespace of the thread that opens it. /proc/self
+// would give the one of the process's first thread.
+const Thread = "/proc/thread-self/ns/net"
 
 // Namespace is a network namespace without a name, held by a descriptor.
 type Namespace struct {
@@ -33,22 +34,25 @@ func New() (*Namespace, error) {
 
 // create unshares the calling thread, which must end afterwards.
 func (ns *Namespace) create() error {
-	before, err := inodeOf(threadNS)
+	before, err := InodeOf(Thread)
 	if err != nil {
 		return err
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("unshare(CLONE_NEWNET): %w", err)
 	}
-	if ns.inode, err = inodeOf(threadNS); err != nil {
+	if ns.inode, err = InodeOf(Thread); err != nil {
 		return err
 	}
 	if ns.inode == before {
 		return errors.New("unshare(CLONE_NEWNET) left the thread where it was; nothing is touched there")
 	}
-	ns.fd, err = unix.Open(threadNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	ns.fd, err = unix.Open(Thread, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	return err
 }
+
+// Inode is its number.
+func (ns *Namespace) Inode() uint64 { return ns.inode }
 
 // FD is the descriptor that holds the namespace. It stays its own.
 func (ns *Namespace) FD() int { return ns.fd }
@@ -58,19 +62,24 @@ func (ns *Namespace) Close() {
 	unix.Close(ns.fd)
 }
 
+// Enter moves the calling thread into the namespace. It must end there.
+func (ns *Namespace) Enter() error {
+	if err := unix.Setns(ns.fd, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("setns(%d, CLONE_NEWNET): %w", ns.fd, err)
+	}
+	inode, err := InodeOf(Thread)
+	if err == nil && inode != ns.inode {
+		err = fmt.Errorf("in network namespace %d after setns, want %d: used after it was closed?", inode, ns.inode)
+	}
+	return err
+}
+
 // Do runs f inside the namespace, on a thread of its own. Sockets that f makes
 // and processes that it starts are in the namespace; goroutines are not.
 func (ns *Namespace) Do(f func() error) error {
 	return onThread(func() error {
-		if err := unix.Setns(ns.fd, unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("setns(CLONE_NEWNET): %w", err)
-		}
-		inode, err := inodeOf(threadNS)
-		if err != nil {
+		if err := ns.Enter(); err != nil {
 			return err
-		}
-		if inode != ns.inode {
-			return fmt.Errorf("in network namespace %d after setns, want %d", inode, ns.inode)
 		}
 		return f()
 	})
@@ -88,7 +97,8 @@ func (ns *Namespace) Netlink(f func(*netlink.Handle) error) error {
 	})
 }
 
-func inodeOf(name string) (uint64, error) {
+// InodeOf returns the number of the namespace of a name such as [Thread].
+func InodeOf(name string) (uint64, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(name, &st); err != nil {
 		return 0, &os.PathError{Op: "stat", Path: name, Err: err}

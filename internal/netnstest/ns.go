@@ -13,56 +13,30 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-)
 
-// threadNS is the network namespace of the thread that opens it. /proc/self
-// would give the one of the process's first thread.
-const threadNS = "/proc/thread-self/ns/net"
+	"github.com/msquicxdp/msquicxdp/internal/netns"
+)
 
 // NS is a network namespace. It lives until the test that made it ends, or
 // until the last process that was started in it does.
-type NS struct {
-	fd    int
-	inode uint64
-}
+type NS struct{ held *netns.Namespace }
 
 // New makes a network namespace whose loopback interface is up.
 func New(t testing.TB) *NS {
 	t.Helper()
 	Require(t)
-	ns := &NS{fd: -1}
-	var err error
-	onThread(func() { err = ns.create() })
+	held, err := netns.New()
 	if errors.Is(err, unix.EPERM) {
 		skip(t, fmt.Sprintf("may not make a network namespace, root without CAP_SYS_ADMIN: %v", err))
 	}
 	if err != nil {
-		t.Fatalf("new network namespace: %v", err)
+		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(ns.fd) })
-	return ns
-}
-
-// create unshares the calling thread, which must end afterwards.
-func (ns *NS) create() error {
-	before, err := inodeOf(threadNS)
-	if err != nil {
-		return err
+	t.Cleanup(held.Close)
+	if err := held.Do(setUp); err != nil {
+		t.Fatalf("prepare a new network namespace: %v", err)
 	}
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("unshare(CLONE_NEWNET): %w", err)
-	}
-	if ns.inode, err = inodeOf(threadNS); err != nil {
-		return err
-	}
-	if ns.inode == before {
-		return errors.New("unshare(CLONE_NEWNET) left the thread where it was; refusing to go on in the host's namespace")
-	}
-	if err := setUp(); err != nil {
-		return err
-	}
-	ns.fd, err = unix.Open(threadNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	return err
+	return &NS{held}
 }
 
 // setUp prepares the namespace of the calling thread.
@@ -83,18 +57,6 @@ func setUp() error {
 	})
 }
 
-// enter moves the calling thread into ns.
-func (ns *NS) enter() error {
-	if err := unix.Setns(ns.fd, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("setns(%d, CLONE_NEWNET): %w", ns.fd, err)
-	}
-	inode, err := inodeOf(threadNS)
-	if err == nil && inode != ns.inode {
-		err = fmt.Errorf("in network namespace %d after setns, want %d: used after its test ended?", inode, ns.inode)
-	}
-	return err
-}
-
 // Do runs f inside ns, on a thread of its own, and fails the test if f returns
 // an error. f may use t, FailNow included. Goroutines that f starts run
 // elsewhere: they are outside ns.
@@ -102,7 +64,7 @@ func (ns *NS) Do(t testing.TB, f func() error) {
 	t.Helper()
 	var err error
 	returned := onThread(func() {
-		if err = ns.enter(); err == nil {
+		if err = ns.held.Enter(); err == nil {
 			err = f()
 		}
 	})
@@ -146,14 +108,6 @@ func (ns *NS) Sysctl(t testing.TB, key, value string) {
 
 func writeSysctl(key, value string) error {
 	return os.WriteFile("/proc/sys/"+key, []byte(value), 0)
-}
-
-func inodeOf(name string) (uint64, error) {
-	var st unix.Stat_t
-	if err := unix.Stat(name, &st); err != nil {
-		return 0, &os.PathError{Op: "stat", Path: name, Err: err}
-	}
-	return st.Ino, nil
 }
 
 // withHandle gives f an rtnetlink handle on the namespace of the calling thread.

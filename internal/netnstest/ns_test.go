@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/msquicxdp/msquicxdp/internal/netns"
 )
 
 func TestNewHasOnlyLoopbackUp(t *testing.T) {
@@ -33,29 +35,29 @@ func TestNewHasOnlyLoopbackUp(t *testing.T) {
 func TestThreadsAreThrownAway(t *testing.T) {
 	CheckFDs(t)
 	Require(t)
-	home, err := inodeOf(threadNS)
+	home, err := netns.InodeOf(netns.Thread)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ns := New(t)
-	if ns.inode == home {
+	if ns.held.Inode() == home {
 		t.Fatal("New returned the host's namespace")
 	}
 	for range 50 {
-		ns.Do(t, func() error { return wantInode(ns.inode) })
+		ns.Do(t, func() error { return wantInode(ns.held.Inode()) })
 		inGoroutine(func() {
 			if err := wantInode(home); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	if main, err := inodeOf("/proc/self/ns/net"); err != nil || main != home {
+	if main, err := netns.InodeOf("/proc/self/ns/net"); err != nil || main != home {
 		t.Errorf("first thread is in namespace %d (%v), want %d", main, err, home)
 	}
 }
 
 func wantInode(want uint64) error {
-	got, err := inodeOf(threadNS)
+	got, err := netns.InodeOf(netns.Thread)
 	if err == nil && got != want {
 		err = errors.New("thread is in the wrong namespace")
 	}

@@ -57,7 +57,7 @@ func createPair(a, b *End) error {
 	attrs.Name = a.Name
 	attrs.NumRxQueues, attrs.NumTxQueues = a.Queues, a.Queues
 	pair := &netlink.Veth{
-		LinkAttrs: attrs, PeerName: b.Name, PeerNamespace: netlink.NsFd(b.NS.fd),
+		LinkAttrs: attrs, PeerName: b.Name, PeerNamespace: netlink.NsFd(b.NS.held.FD()),
 		PeerNumRxQueues: uint32(b.Queues), PeerNumTxQueues: uint32(b.Queues),
 	}
 	return withHandle(func(h *netlink.Handle) error {

@@ -311,7 +311,7 @@ func TestNotRefused(t *testing.T) {
 	if reason, err := s.refused(t.Context(), spec{workers: 1}); err == nil {
 		t.Errorf("a server on a free port was refused: %s", reason)
 	}
-	if err := s.net.server.Do(func() error { return bind(t.Context(), 1) }); err != nil {
+	if err := s.net.Server.Do(func() error { return bind(t.Context(), 1) }); err != nil {
 		t.Errorf("a foreign program on a free port was refused: %v", err)
 	}
 }

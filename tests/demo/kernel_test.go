@@ -35,7 +35,7 @@ UdpLite6InDatagrams             	900
 
 func TestDropsOfAServer(t *testing.T) {
 	s := serve(t, spec{workers: 3})
-	drops, err := s.net.server.UDPDrops(port)
+	drops, err := s.net.Server.UDPDrops(port)
 	if err != nil || len(drops) < 3 {
 		t.Errorf("UDPDrops = %v, %v, want those of 3 sockets", drops, err)
 	}

@@ -4,10 +4,7 @@ package demo
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
-
-	"github.com/vishvananda/netlink"
 
 	"github.com/msquicxdp/msquicxdp/internal/netns"
 )
@@ -29,28 +26,29 @@ var families = [2]family{
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // network is two namespaces with a veth pair between them.
-type network struct {
-	server, client *netns.Namespace
+type network struct{ netns.Pair }
+
+// The ends of the veth pair.
+const (
+	serverLink = "s0"
+	clientLink = "c0"
+)
+
+func newNetwork() (n *network, err error) {
+	n = &network{}
+	if n.Pair, err = netns.NewPair(); err != nil {
+		return nil, err
+	}
+	if err := n.connect(); err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
 }
 
-// serverLink is the servers' end of the veth pair.
-const serverLink = "s0"
-
-func newNetwork() (_ *network, err error) {
-	n := &network{}
-	defer func() {
-		if err != nil {
-			n.close()
-		}
-	}()
-	if n.server, err = netns.New(); err != nil {
-		return nil, err
-	}
-	if n.client, err = netns.New(); err != nil {
-		return nil, err
-	}
-	if err := n.server.Netlink(n.addVeth); err != nil {
-		return nil, err
+func (n *network) connect() error {
+	if err := n.Connect(serverLink, clientLink, 1); err != nil {
+		return err
 	}
 	var serverAddrs, clientAddrs []netip.Prefix
 	for _, f := range families {
@@ -59,30 +57,11 @@ func newNetwork() (_ *network, err error) {
 			clientAddrs = append(clientAddrs, netip.PrefixFrom(addr, f.bits))
 		}
 	}
-	if err := n.server.Configure(serverLink, serverAddrs); err != nil {
-		return nil, err
+	if err := n.Server.Configure(serverLink, serverAddrs); err != nil {
+		return err
 	}
-	if err := n.client.Configure("c0", clientAddrs); err != nil {
-		return nil, err
+	if err := n.Client.Configure(clientLink, clientAddrs); err != nil {
+		return err
 	}
-	return n, errors.Join(n.server.WaitUp(serverLink), n.client.WaitUp("c0"))
-}
-
-func (n *network) close() {
-	for _, ns := range []*netns.Namespace{n.server, n.client} {
-		if ns != nil {
-			ns.Close()
-		}
-	}
-}
-
-// addVeth runs in the server's namespace.
-func (n *network) addVeth(h *netlink.Handle) error {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = serverLink
-	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: "c0", PeerNamespace: netlink.NsFd(n.client.FD())}
-	if err := h.LinkAdd(pair); err != nil {
-		return fmt.Errorf("add the veth pair %s, c0: %w", serverLink, err)
-	}
-	return nil
+	return errors.Join(n.Server.WaitUp(serverLink), n.Client.WaitUp(clientLink))
 }

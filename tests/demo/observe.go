@@ -44,7 +44,7 @@ type sight struct {
 // see looks at the servers' interface. It joins nothing, so that the servers have only
 // each other.
 func (s *stage) see() (saw *sight, err error) {
-	err = s.net.server.Do(func() error {
+	err = s.net.Server.Do(func() error {
 		link, err := net.InterfaceByName(serverLink)
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ func (s *show) look() (*sight, error) {
 func (s *show) settle(ctx context.Context) error {
 	o := &s.summary.Observation
 	var err error
-	if o.Kernel, err = kernelUDP(s.net.server); err != nil || s.Path == Kernel {
+	if o.Kernel, err = kernelUDP(s.net.Server); err != nil || s.Path == Kernel {
 		return err
 	}
 	saw, err := s.look()

@@ -61,7 +61,7 @@ func (s *show) outage(ctx context.Context) error {
 
 // drops returns how many datagrams each socket of the servers had no room for.
 func (s *show) drops() (map[string]int64, error) {
-	drops, err := s.net.server.UDPDrops(port)
+	drops, err := s.net.Server.UDPDrops(port)
 	if err != nil || s.Path == Kernel {
 		return drops, err
 	}
@@ -101,7 +101,7 @@ func (s *show) killAndRestart(ctx context.Context, victim *server) error {
 	if err := s.take(ctx, victim, "killed"); err != nil {
 		return err
 	}
-	if s.summary.Observation.Early, err = kernelUDP(s.net.server); err != nil {
+	if s.summary.Observation.Early, err = kernelUDP(s.net.Server); err != nil {
 		return err
 	}
 	var cut []<-chan error

@@ -36,7 +36,7 @@ func (s *show) refusals(ctx context.Context) error {
 		s.summary.Refusals = append(s.summary.Refusals, Refusal{other.who, reason})
 	}
 	for reuse, who := range []string{"a foreign program", "a foreign program, with SO_REUSEPORT"} {
-		err := s.net.server.Do(func() error { return bind(ctx, reuse) })
+		err := s.net.Server.Do(func() error { return bind(ctx, reuse) })
 		if !errors.Is(err, unix.EADDRINUSE) {
 			return fmt.Errorf("%s: bind: %v, want %w", who, err, unix.EADDRINUSE)
 		}

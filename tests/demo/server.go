@@ -120,7 +120,7 @@ func (s *stage) launch(sp spec) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.net.server.Do(srv.cmd.Start); err != nil {
+	if err := s.net.Server.Do(srv.cmd.Start); err != nil {
 		return nil, err
 	}
 	go srv.follow(stdout)

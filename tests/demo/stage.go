@@ -39,13 +39,13 @@ func newStage(program string) (_ *stage, err error) {
 	if s.net, err = newNetwork(); err != nil {
 		return nil, err
 	}
-	s.clients = &clients{ns: s.net.client, tls: s.cert.client}
+	s.clients = &clients{ns: s.net.Client, tls: s.cert.client}
 	return s, nil
 }
 
 func (s *stage) close() {
 	if s.net != nil {
-		s.net.close()
+		s.net.Close()
 	}
 	os.RemoveAll(s.dir)
 }

@@ -376,7 +376,7 @@ func (c *Conductor) actConflict() error {
 func (c *Conductor) actForeign() error {
 	reuse := c.random.IntN(2)
 	c.note("a foreign socket, reuse %d", reuse)
-	return c.net.server.Do(func() error {
+	return c.net.Server.Do(func() error {
 		for _, domain := range []int{unix.AF_INET, unix.AF_INET6} {
 			err := bind(domain, c.port, reuse)
 			if err == nil {
@@ -411,7 +411,7 @@ func (c *Conductor) actForeignServer() error {
 		xdp = "xdp"
 	}
 	c.note("a server (%s) that wants the port for itself", xdp)
-	p, err := launch(c.net.server, c.environ(), c.Server, fmt.Sprint(c.port), "1", xdp, "-")
+	p, err := launch(c.net.Server, c.environ(), c.Server, fmt.Sprint(c.port), "1", xdp, "-")
 	if err != nil {
 		return err
 	}

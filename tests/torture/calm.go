@@ -230,7 +230,7 @@ func (c *Conductor) countedLosses(r *role) (uint64, error) {
 		return 0, err
 	}
 	n += uint64(report.RxDropped)
-	drops, err := c.net.server.UDPDrops(uint16(c.port))
+	drops, err := c.net.Server.UDPDrops(uint16(c.port))
 	if err != nil {
 		return 0, err
 	}

@@ -140,7 +140,7 @@ func Run(o Options) (s *Summary, err error) {
 	if c.net, err = newNetwork(); err != nil {
 		return nil, err
 	}
-	defer c.net.close()
+	defer c.net.Close()
 	if err := c.open(); err != nil {
 		return nil, err
 	}
@@ -164,14 +164,14 @@ func (c *Conductor) begin() {
 
 // open makes all that the servers need.
 func (c *Conductor) open() (err error) {
-	err = c.net.server.Do(func() (err error) {
+	err = c.net.Server.Do(func() (err error) {
 		c.dir, err = rundir.Open(c.State)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if c.quic, err = demo.NewLoad(c.Dir, c.net.client); err != nil {
+	if c.quic, err = demo.NewLoad(c.Dir, c.net.Client); err != nil {
 		return err
 	}
 	for _, p := range cast {

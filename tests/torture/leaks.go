@@ -119,13 +119,13 @@ func (c *Conductor) checkLeaks() {
 // checkPort wants the port to be free for whoever comes first: a foreign program, a server that
 // has it for itself, and servers that share it.
 func (c *Conductor) checkPort() error {
-	err := c.net.server.Do(func() error { return bind(10, c.port, 0) })
+	err := c.net.Server.Do(func() error { return bind(10, c.port, 0) })
 	if err != nil {
 		c.violate("stuck port: a foreign program: %v", err)
 		return nil
 	}
 	for _, how := range [][2]string{{"kernel", "-"}, {"xdp", "-"}, {"xdp", cast[0].id.String()}} {
-		p, err := launch(c.net.server, c.environ(), c.Server, fmt.Sprint(c.port), "1", how[0], how[1])
+		p, err := launch(c.net.Server, c.environ(), c.Server, fmt.Sprint(c.port), "1", how[0], how[1])
 		if err != nil {
 			return err
 		}

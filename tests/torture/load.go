@@ -63,7 +63,7 @@ type owner struct {
 
 func (c *Conductor) newStream(id identifier, rate int) (*stream, error) {
 	s := &stream{c: c, id: id, rate: rate, asked: map[uint64]question{}, stopped: make(chan struct{})}
-	err := c.net.client.Do(func() (err error) {
+	err := c.net.Client.Do(func() (err error) {
 		for i, a := range clientAddrs {
 			s.conns[i], err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 			if err != nil {

@@ -156,7 +156,7 @@ func TestBind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.close()
+	defer n.Close()
 	c := &Conductor{net: n, port: 4433, random: rand.New(rand.NewPCG(1, 0))}
 	c.begin()
 	if err := c.actForeign(); err != nil {
@@ -175,7 +175,7 @@ func TestNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.close()
+	defer n.Close()
 	first := n.ifindex
 	for _, step := range []func() error{
 		n.down, n.up,

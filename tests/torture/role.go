@@ -60,7 +60,7 @@ func (c *Conductor) launch(r *role) error {
 		program, args = c.QUICServer, c.quic.Arguments(r.id[:], r.xdp)
 	}
 	start := func() (pid int, err error) {
-		r.proc, err = launch(c.net.server, c.environ(), program, args...)
+		r.proc, err = launch(c.net.Server, c.environ(), program, args...)
 		if err != nil {
 			return 0, err
 		}
