@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/internal/ptrace"
 	"github.com/msquicxdp/msquicxdp/portres/rules"
 )
 
@@ -168,7 +168,7 @@ func (s *stepper) attach() error {
 		return fmt.Errorf("the child came to %#x instead of a stop", status)
 	}
 	s.thread = thread
-	return ptrace(unix.PTRACE_SETOPTIONS, thread, 0, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD)
+	return ptrace.Request(unix.PTRACE_SETOPTIONS, thread, 0, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD)
 }
 
 // stopped is what next returns at the end of a phase: no call has this number.
@@ -179,7 +179,7 @@ const stopped = ^uint64(0)
 func (s *stepper) next() (call uint64, err error) {
 	var signal unix.Signal
 	for {
-		if err := ptrace(unix.PTRACE_SYSCALL, s.thread, 0, uintptr(signal)); err != nil {
+		if err := ptrace.Request(unix.PTRACE_SYSCALL, s.thread, 0, uintptr(signal)); err != nil {
 			return 0, err
 		}
 		var status unix.WaitStatus
@@ -191,44 +191,16 @@ func (s *stepper) next() (call uint64, err error) {
 		}
 		switch signal = status.StopSignal(); signal {
 		case unix.SIGTRAP | 0x80:
-			return s.call()
+			c, err := ptrace.CallOf(s.thread)
+			if c == nil {
+				return 0, err
+			}
+			return c.Number, nil
 		case unix.SIGSTOP:
 			s.phase++
 			return stopped, nil
 		}
 	}
-}
-
-// call returns the number of the system call that the thread is about to make.
-func (s *stepper) call() (uint64, error) {
-	const (
-		getSyscallInfo = 0x420e // PTRACE_GET_SYSCALL_INFO
-		entry          = 1      // PTRACE_SYSCALL_INFO_ENTRY
-	)
-	var info struct { // struct ptrace_syscall_info
-		op     uint8
-		_      [3]uint8
-		_      uint32
-		_      [2]uint64
-		number uint64
-		_      [7]uint64
-	}
-	// Safety: the kernel writes at most as many bytes as it is told, into info.
-	if err := ptrace(getSyscallInfo, s.thread, unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info))); err != nil {
-		return 0, err
-	}
-	if info.op != entry {
-		return 0, nil
-	}
-	return info.number, nil
-}
-
-func ptrace(request, thread int, addr, data uintptr) error {
-	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, uintptr(request), uintptr(thread), addr, data, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("ptrace(%#x, %d): %w", request, thread, errno)
-	}
-	return nil
 }
 
 // wait waits for a thread of a child that this thread traces, -1 for any.

@@ -6,13 +6,12 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/ptrace"
 )
 
 // call is a system call as the tracer sees it.
-type call struct {
-	number uint64
-	args   [6]uint64
-}
+type call ptrace.Call
 
 // names are the calls that change what other processes see.
 var names = map[uint64]string{
@@ -47,29 +46,29 @@ var names = map[uint64]string{
 
 // matters reports whether the call changes what other processes see.
 func (c *call) matters() bool {
-	switch c.number {
+	switch c.Number {
 	case unix.SYS_FCNTL:
-		switch c.args[1] {
+		switch c.Args[1] {
 		case unix.F_OFD_SETLK, unix.F_SETLK, unix.F_ADD_SEALS:
 			return true
 		}
 		return false
 	case unix.SYS_MMAP:
-		return c.args[3]&unix.MAP_SHARED != 0
+		return c.Args[3]&unix.MAP_SHARED != 0
 	case unix.SYS_WRITE:
-		return c.args[2] != 8 || c.args[0] <= 2 // the Go runtime wakes its threads by 8 bytes
+		return c.Args[2] != 8 || c.Args[0] <= 2 // the Go runtime wakes its threads by 8 bytes
 	}
-	_, ok := names[c.number]
+	_, ok := names[c.Number]
 	return ok
 }
 
 func (c *call) String() string {
-	name, ok := names[c.number]
+	name, ok := names[c.Number]
 	if !ok {
-		return fmt.Sprintf("call %d", c.number)
+		return fmt.Sprintf("call %d", c.Number)
 	}
-	if c.number == unix.SYS_BPF || c.number == unix.SYS_FCNTL {
-		return fmt.Sprintf("%s(%d)", name, c.args[map[bool]int{true: 0, false: 1}[c.number == unix.SYS_BPF]])
+	if c.Number == unix.SYS_BPF || c.Number == unix.SYS_FCNTL {
+		return fmt.Sprintf("%s(%d)", name, c.Args[map[bool]int{true: 0, false: 1}[c.Number == unix.SYS_BPF]])
 	}
 	return name
 }

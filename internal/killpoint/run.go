@@ -9,9 +9,10 @@ import (
 	"runtime"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/ptrace"
 )
 
 // Outcome is how a child ended.
@@ -87,7 +88,7 @@ func (t *tracer) trace() error {
 	if err != nil || !status.Stopped() {
 		return fmt.Errorf("the child came to %#x instead of a stop: %w", status, err)
 	}
-	if err := ptrace(unix.PTRACE_SETOPTIONS, t.pid, 0, options); err != nil {
+	if err := ptrace.Request(unix.PTRACE_SETOPTIONS, t.pid, 0, options); err != nil {
 		return err
 	}
 	for thread := t.pid; ; {
@@ -162,14 +163,15 @@ func (t *tracer) stopped(thread int, status unix.WaitStatus) (unix.Signal, error
 
 // called handles the begin or end of a system call.
 func (t *tracer) called(thread int) error {
-	info, err := callOf(thread)
+	info, err := ptrace.CallOf(thread)
 	if err != nil {
 		return err
 	}
 	if info != nil {
-		t.inside[thread] = info
-		if t.began && info.matters() {
-			t.point(func() string { return "before " + info.String() })
+		c := (*call)(info)
+		t.inside[thread] = c
+		if t.began && c.matters() {
+			t.point(func() string { return "before " + c.String() })
 		}
 		return nil
 	}
@@ -192,7 +194,7 @@ func (t *tracer) resume(thread int, signal unix.Signal) error {
 	if thread == t.stepping {
 		request = unix.PTRACE_SINGLESTEP
 	}
-	err := ptrace(request, thread, 0, uintptr(signal))
+	err := ptrace.Request(request, thread, 0, uintptr(signal))
 	if errors.Is(err, unix.ESRCH) { // it ends
 		return nil
 	}
@@ -216,36 +218,4 @@ func waitFor(thread int) (status unix.WaitStatus, err error) {
 			return status, err
 		}
 	}
-}
-
-// callOf returns the call that a thread begins; nil where it ends one.
-func callOf(thread int) (*call, error) {
-	const (
-		getSyscallInfo = 0x420e // PTRACE_GET_SYSCALL_INFO
-		entry          = 1      // PTRACE_SYSCALL_INFO_ENTRY
-	)
-	var info struct { // struct ptrace_syscall_info
-		op   uint8
-		_    [3]uint8
-		_    uint32
-		_    [2]uint64
-		call call
-		_    [2]uint64
-	}
-	// Safety: the kernel writes at most as many bytes as it is told, into info.
-	if err := ptrace(getSyscallInfo, thread, unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info))); err != nil {
-		return nil, err
-	}
-	if info.op != entry {
-		return nil, nil
-	}
-	return &info.call, nil
-}
-
-func ptrace(request, thread int, addr, data uintptr) error {
-	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, uintptr(request), uintptr(thread), addr, data, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("ptrace(%#x, %d): %w", request, thread, errno)
-	}
-	return nil
 }
