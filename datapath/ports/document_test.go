@@ -5,25 +5,19 @@ package ports
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/msquicxdp/msquicxdp/datapath/steering"
+	"github.com/msquicxdp/msquicxdp/internal/doctest"
 )
 
 // docs/PROTOCOL.md has the numbers of this package.
 func TestDocument(t *testing.T) {
-	page, err := os.ReadFile("../../docs/PROTOCOL.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.Join(strings.Fields(string(page)), " ") // lines may end anywhere
 	if serveTime != 2*time.Second || bindPatience != time.Second || visitTime != time.Second/2 {
 		t.Error("the times have changed, and the page says them in words")
 	}
-	wantWords(t, text,
+	doctest.Says(t, "PROTOCOL.md",
 		fmt.Sprintf("question: %d bytes | | answer: %d bytes", binary.Size(question{}), binary.Size(answer{})),
 		fmt.Sprintf("magic, `%#x`", magic),
 		fmt.Sprintf("version, %d |", version),
