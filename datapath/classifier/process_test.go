@@ -3,11 +3,9 @@
 package classifier
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -53,51 +51,14 @@ func heldBy(which string) (*Classifier, error) {
 	return Adopt(fds)
 }
 
-// holder is a process that has a classifier open.
-type holder struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
-	dead  bool
-}
-
 // hold starts a holder; it opens the link with this number where that is not 0.
-func (w *wire) hold(c *Classifier, linkID uint32) *holder {
+func (w *wire) hold(c *Classifier, linkID uint32) *netnstest.Child {
 	w.t.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Stderr = w.t.Output()
-	which := "adopt"
 	if linkID != 0 {
-		which = fmt.Sprint(linkID)
-	} else {
-		for _, fd := range handOver(w.t, c) {
-			file := os.NewFile(uintptr(fd), "")
-			defer file.Close()
-			cmd.ExtraFiles = append(cmd.ExtraFiles, file)
-		}
+		return w.right.NS.StartChild(w.t, fmt.Sprintf("%s=%d", holderEnv, linkID))
 	}
-	cmd.Env = append(os.Environ(), holderEnv+"="+which)
-	stdin, err := cmd.StdinPipe()
-	check(w.t, err)
-	stdout, err := cmd.StdoutPipe()
-	check(w.t, err)
-	// The child is cloned from this thread, hence in its namespace.
-	w.right.NS.Do(w.t, cmd.Start)
-	h := &holder{cmd: cmd, stdin: stdin}
-	w.t.Cleanup(h.kill)
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); strings.TrimSpace(line) != "ready" {
-		w.t.Fatalf("the holder said %q, %v", line, err)
-	}
-	return h
-}
-
-// kill kills the process and waits until it is gone.
-func (h *holder) kill() {
-	if !h.dead {
-		h.dead = true
-		h.cmd.Process.Kill()
-		h.cmd.Wait()
-		h.stdin.Close()
-	}
+	fds := c.FDs()
+	return w.right.NS.StartChild(w.t, holderEnv+"=adopt", fds[:]...)
 }
 
 // The classifier is there as long as anybody has it open, and goes with the last one, who may be killed.
@@ -116,11 +77,11 @@ func TestHolders(t *testing.T) {
 	check(t, c.Close()) // who has made it
 	wantOn()
 	third := w.hold(nil, a.Link)
-	first.kill()
+	first.Kill()
 	wantOn()
-	third.kill()
+	third.Kill()
 	wantOn()
-	second.kill()
+	second.Kill()
 	w.wantOff()
 	_, err = Open(a.Link)
 	wantError(t, err, unix.ENOENT)
@@ -131,7 +92,7 @@ func TestKilledAlone(t *testing.T) {
 	w, c := attached(t, Options{})
 	h := w.hold(c, 0)
 	check(t, c.Close())
-	h.kill()
+	h.Kill()
 	w.wantOff()
 	// And the next one finds it free.
 	next := newClassifier(t, Options{})

@@ -3,18 +3,15 @@
 package steering
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 )
 
 // memberEnv makes the test program play a member: "SLOT IDENTIFIER SOCKETS".
@@ -84,55 +81,11 @@ func answer(id cibir.ID, fds []int) error {
 	}
 }
 
-// process is a member in a process of its own.
-type process struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	stdin io.Closer
-	dead  bool
-}
-
 // start starts a member in the namespace and waits until it has published.
-func (p *port) start(t *testing.T, slot uint32, id cibir.ID) *process {
+func (p *port) start(t *testing.T, slot uint32, id cibir.ID) *netnstest.Child {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %s 2", memberEnv, slot, id))
-	cmd.Stderr = t.Output()
-	for _, fd := range p.g.FDs() {
-		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := os.NewFile(uintptr(dup), "")
-		defer file.Close()
-		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
-	}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The child is cloned from this thread, hence in its namespace.
-	p.ns.Do(t, cmd.Start)
-	m := &process{t: t, cmd: cmd, stdin: stdin}
-	t.Cleanup(m.kill)
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); strings.TrimSpace(line) != "ready" {
-		t.Fatalf("the member said %q, %v", line, err)
-	}
-	return m
-}
-
-// kill kills the process and waits until it is gone.
-func (m *process) kill() {
-	if !m.dead {
-		m.dead = true
-		m.cmd.Process.Kill()
-		m.cmd.Wait()
-		m.stdin.Close()
-	}
+	fds := p.g.FDs()
+	return p.ns.StartChild(t, fmt.Sprintf("%s=%d %s 2", memberEnv, slot, id), fds[:]...)
 }
 
 // wantAnswers sends datagrams of all kinds, and fails unless the process with the identifier answers each.
@@ -152,7 +105,7 @@ func (p *port) wantAnswers(id cibir.ID) {
 func TestProcesses(t *testing.T) {
 	p := newPort(t, usual)
 	var ids []cibir.ID
-	var members []*process
+	var members []*netnstest.Child
 	for i := range 3 {
 		ids = append(ids, identifier(usual.Length, 0x100+i))
 		members = append(members, p.start(t, uint32(10*i), ids[i]))
@@ -161,7 +114,7 @@ func TestProcesses(t *testing.T) {
 		p.wantAnswers(id)
 	}
 
-	members[1].kill()
+	members[1].Kill()
 	p.wantDropped(Counters{DeadMember: 1}, long(usual, ids[1]))
 	p.wantDropped(Counters{DeadMember: 1}, short(usual, ids[1]))
 	p.wantAnswers(ids[0])
@@ -170,7 +123,7 @@ func TestProcesses(t *testing.T) {
 	members[1] = p.start(t, 10, ids[1]) // the same again
 	p.wantAnswers(ids[1])
 
-	members[1].kill()
+	members[1].Kill()
 	members[1] = p.start(t, 4000, ids[1]) // in another slot
 	p.wantAnswers(ids[1])
 
@@ -179,14 +132,14 @@ func TestProcesses(t *testing.T) {
 	p.wantAnswers(fresh)
 	p.wantAnswers(ids[1])
 
-	members[1].kill()
+	members[1].Kill()
 	other := identifier(usual.Length, 0x201)
 	p.start(t, 4000, other) // a slot whose identifier nobody takes up again
 	p.wantAnswers(other)
 	p.wantDropped(Counters{UnknownIdentifier: 1}, short(usual, ids[1]))
 
 	for _, m := range members {
-		m.kill()
+		m.Kill()
 	}
 	p.wantDropped(Counters{DeadMember: 1}, short(usual, ids[0]))
 	p.wantAnswers(fresh)

@@ -3,12 +3,10 @@
 package xsk
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +14,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 )
 
 // memberEnv makes the test program play a member: "INTERFACE SLOT". Behind the standard
@@ -156,51 +156,11 @@ func (m *worker) land() error {
 	return fmt.Errorf("chunks of slot %d stay in flight, %d packets in TX", m.slot, m.TX.Len())
 }
 
-// process is a member in a process of its own.
-type process struct {
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	stdout *bufio.Reader
-}
-
 // startMember starts a member beside the sockets of q, and waits until it works.
-func (w *wire) startMember(t *testing.T, q *queue, files []int, slot int) *process {
+func (w *wire) startMember(t *testing.T, q *queue, files []int, slot int) *netnstest.Child {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d", memberEnv, w.right.Index, slot))
-	cmd.Stderr = t.Output()
-	for _, fd := range append([]int{q.FD()}, files...) {
-		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := os.NewFile(uintptr(dup), "")
-		defer file.Close()
-		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
-	}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.right.NS.Do(t, cmd.Start) // cloned from this thread, hence in its namespace
-	p := &process{cmd: cmd, stdin: stdin, stdout: bufio.NewReader(stdout)}
-	t.Cleanup(p.kill)
-	if line, err := p.stdout.ReadString('\n'); line != "ready\n" {
-		t.Fatalf("the member said %q, %v", line, err)
-	}
-	return p
-}
-
-// kill kills the process, if it lives, and waits until it is gone.
-func (p *process) kill() {
-	if p.cmd.ProcessState == nil {
-		p.cmd.Process.Kill()
-		p.cmd.Wait()
-	}
+	fds := append([]int{q.FD()}, files...)
+	return w.right.NS.StartChild(t, fmt.Sprintf("%s=%d %d", memberEnv, w.right.Index, slot), fds...)
 }
 
 // traffic sends packets to slots 0 and 1 in turn, until it is told to end.
@@ -243,14 +203,14 @@ func TestTwoProcessesShareAUMEM(t *testing.T) {
 		running.Go(func() { sent = traffic(t, sender, 0, &noMore) })
 		time.Sleep(300 * time.Millisecond)
 		noMore.Store(true)
-		second.stdin.Close()
+		second.Stdin.Close()
 		var received, dropped int
-		if _, err := fmt.Fscan(second.stdout, &received, &dropped); err != nil {
+		if _, err := fmt.Fscan(second.Stdout, &received, &dropped); err != nil {
 			t.Fatal(err)
 		}
 		end.Store(true)
 		running.Wait()
-		if err := second.cmd.Wait(); err != nil {
+		if err := second.Wait(); err != nil {
 			t.Error(err)
 		}
 		s, err := q.Statistics()
@@ -281,7 +241,7 @@ func TestKilledProcess(t *testing.T) {
 		})
 		sending.Go(func() { traffic(t, sender, round<<20, &noMore) })
 		time.Sleep(time.Duration(rand.Int64N(int64(20 * time.Millisecond))))
-		second.kill()
+		second.Kill()
 		noMore.Store(true)
 		sending.Wait()
 		end.Store(true)
