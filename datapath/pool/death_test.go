@@ -93,13 +93,7 @@ func (a *actor) die() {
 	}
 	a.mu.Unlock()
 	m := a.Member
-	m.mu.Lock()
-	m.closed = true
-	close(m.done)
-	for p := range m.peers {
-		p.conn.Close()
-	}
-	m.mu.Unlock()
+	m.hangUp()
 	m.accept.UnixListener.Close()
 	m.work.Wait()
 	for _, q := range m.queues {

@@ -321,14 +321,19 @@ func (m *Member) Close() error {
 	for _, p := range m.others() {
 		_ = p.tellSoon(message{Kind: bye})
 	}
+	m.hangUp()
+	m.accept.close()
+	m.work.Wait()
+	return errors.Join(append(errs, m.file.Close())...)
+}
+
+// hangUp ends all conversations with others.
+func (m *Member) hangUp() {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.closed = true
 	close(m.done)
 	for p := range m.peers {
 		p.conn.Close()
 	}
-	m.mu.Unlock()
-	m.accept.close()
-	m.work.Wait()
-	return errors.Join(append(errs, m.file.Close())...)
 }
