@@ -84,15 +84,6 @@ static void close_pair(struct pair *p)
     application_close(&p->application);
 }
 
-static CXPLAT_ROUTE resolved(struct duo *d)
-{
-    CXPLAT_ROUTE route = {.RemoteAddress = d->address, .LocalAddress = socket_local(d->client)};
-    CHECK_EQ(CxPlatResolveRoute(d->client, &route, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
-    CHECK_EQ(route.State, RouteResolved);
-    CHECK_EQ(route.DatapathType, CXPLAT_DATAPATH_TYPE_RAW);
-    return route;
-}
-
 /* There, and back on the way that it came. */
 static void exchange(const char *server_ip, const char *client_ip)
 {
@@ -100,7 +91,7 @@ static void exchange(const char *server_ip, const char *client_ip)
     REQUIRE(open_pair(&p, server_ip, client_ip));
     struct duo *d = &p.duo;
     d->server_in.keep = true;
-    CXPLAT_ROUTE route = resolved(d);
+    CXPLAT_ROUTE route = duo_resolved(d);
     CHECK(send_batch(d->client, &route, 10, 1200, 1));
     REQUIRE(CHECK(inbox_wait(&d->server_in, INBOX_DATAGRAMS, 10)));
     CXPLAT_ROUTE back = {0};
@@ -296,7 +287,7 @@ TEST(a_map_is_of_one_datapath)
     struct pair p;
     REQUIRE(open_pair(&p, wire_ip4[0], wire_ip4[1]));
     init_refused(p.application.config, 2);
-    CXPLAT_ROUTE route = resolved(&p.duo);
+    CXPLAT_ROUTE route = duo_resolved(&p.duo);
     CHECK(send_batch(p.duo.client, &route, 3, 1200, 1));
     CHECK(inbox_wait(&p.duo.server_in, INBOX_DATAGRAMS, 3));
     duo_close(&p.duo);
@@ -315,7 +306,7 @@ TEST(datapaths_share_a_queue_by_maps_of_their_own)
     maps[0].MapHandle = redirect_map(BPF_MAP_TYPE_XSKMAP, ENTRIES);
     struct rig other;
     CHECK(rig_open_maps(&other, 1, maps, 2));
-    CXPLAT_ROUTE route = resolved(&p.duo);
+    CXPLAT_ROUTE route = duo_resolved(&p.duo);
     CHECK(send_batch(p.duo.client, &route, 3, 1200, 1));
     CHECK(inbox_wait(&p.duo.server_in, INBOX_DATAGRAMS, 3));
     rig_close(&other);
@@ -430,7 +421,7 @@ TEST(only_what_is_redirected_arrives)
     QUIC_ADDR local = addr("127.0.0.1", 0), to = addr("127.0.0.1", SERVER_PORT);
     int fd = peer_udp(&local);
     CHECK(peer_send(fd, &to, "x", 1));
-    CXPLAT_ROUTE route = resolved(&p.duo);
+    CXPLAT_ROUTE route = duo_resolved(&p.duo);
     CHECK(send_pattern(p.duo.client, &route, 100, 1));
     CHECK(inbox_wait(&p.duo.server_in, INBOX_DATAGRAMS, 1));
     CHECK_EQ(inbox_mail(&p.duo.server_in, 0)->length, 100);

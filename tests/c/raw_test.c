@@ -37,16 +37,6 @@ static void close_raw(struct duo *d)
     CHECK(wire_close());
 }
 
-/* The client's route, resolved: here all neighbours are known. */
-static CXPLAT_ROUTE resolved(struct duo *d)
-{
-    CXPLAT_ROUTE route = {.RemoteAddress = d->address, .LocalAddress = socket_local(d->client)};
-    CHECK_EQ(CxPlatResolveRoute(d->client, &route, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
-    CHECK_EQ(route.State, RouteResolved);
-    CHECK_EQ(route.DatapathType, CXPLAT_DATAPATH_TYPE_RAW);
-    return route;
-}
-
 static void exchange(const char *ip, const char *own)
 {
     struct duo d;
@@ -55,7 +45,7 @@ static void exchange(const char *ip, const char *own)
     CHECK(
         memcmp(&want.Ipv6.sin6_addr, &local.Ipv6.sin6_addr, 16) == 0 ||
         want.Ip.sa_family == AF_INET);
-    CXPLAT_ROUTE route = resolved(&d);
+    CXPLAT_ROUTE route = duo_resolved(&d);
     CHECK(send_batch(d.client, &route, 10, 1200, 1));
     REQUIRE(CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 10)));
     for (unsigned i = 0; i < 10; i++) {
@@ -82,7 +72,7 @@ TEST(an_answer_goes_back_the_way_it_came)
     struct duo d;
     REQUIRE(open_raw(&d, 1, "192.168.1.11"));
     d.server_in.keep = true;
-    CXPLAT_ROUTE route = resolved(&d);
+    CXPLAT_ROUTE route = duo_resolved(&d);
     CHECK(send_pattern(d.client, &route, 300, 7));
     REQUIRE(CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 1)));
     CXPLAT_ROUTE back = {0};
@@ -137,7 +127,7 @@ TEST(what_goes_by_af_xdp_is_counted)
     struct msquicxdp_xdp_counters none = xdp_counters_now();
     CHECK_EQ(none.redirected + none.rx_ring_full + none.not_ip, 0); /* no interface is served */
     REQUIRE(open_raw(&d, 2, "192.168.1.11"));
-    CXPLAT_ROUTE route = resolved(&d);
+    CXPLAT_ROUTE route = duo_resolved(&d);
     CHECK(send_batch(d.client, &route, 10, 1200, 1));
     REQUIRE(CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 10)));
     struct msquicxdp_counters now = counters_now();

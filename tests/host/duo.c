@@ -81,3 +81,12 @@ const struct mail *duo_exchange(struct duo *d, uint16_t length, uint32_t seed)
     }
     return inbox_mail(&d->server_in, (unsigned)before);
 }
+
+CXPLAT_ROUTE duo_resolved(struct duo *d)
+{
+    CXPLAT_ROUTE route = {.RemoteAddress = d->address, .LocalAddress = socket_local(d->client)};
+    CHECK_EQ(CxPlatResolveRoute(d->client, &route, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
+    CHECK_EQ(route.State, RouteResolved);
+    CHECK_EQ(route.DatapathType, CXPLAT_DATAPATH_TYPE_RAW);
+    return route;
+}

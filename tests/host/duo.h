@@ -31,4 +31,7 @@ void duo_close(struct duo *d);
 /* Has the client send one datagram of `length` bytes, and waits for it; NULL if none comes. */
 const struct mail *duo_exchange(struct duo *d, uint16_t length, uint32_t seed);
 
+/* The client's route by AF_XDP, resolved: for where all neighbours are known. */
+CXPLAT_ROUTE duo_resolved(struct duo *d);
+
 #endif
