@@ -3,7 +3,9 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 )
@@ -41,4 +43,15 @@ func (p Pair) Connect(server, client string, queues int) error {
 		}
 		return nil
 	})
+}
+
+// Configure gives both ends addresses, sets them up and waits until they are.
+func (p Pair) Configure(server, client string, serverAddrs, clientAddrs []netip.Prefix) error {
+	if err := p.Server.Configure(server, serverAddrs); err != nil {
+		return err
+	}
+	if err := p.Client.Configure(client, clientAddrs); err != nil {
+		return err
+	}
+	return errors.Join(p.Server.WaitUp(server), p.Client.WaitUp(client))
 }

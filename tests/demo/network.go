@@ -3,7 +3,6 @@
 package demo
 
 import (
-	"errors"
 	"net/netip"
 
 	"github.com/msquicxdp/msquicxdp/internal/netns"
@@ -57,11 +56,5 @@ func (n *network) connect() error {
 			clientAddrs = append(clientAddrs, netip.PrefixFrom(addr, f.bits))
 		}
 	}
-	if err := n.Server.Configure(serverLink, serverAddrs); err != nil {
-		return err
-	}
-	if err := n.Client.Configure(clientLink, clientAddrs); err != nil {
-		return err
-	}
-	return errors.Join(n.Server.WaitUp(serverLink), n.Client.WaitUp(clientLink))
+	return n.Configure(serverLink, clientLink, serverAddrs, clientAddrs)
 }

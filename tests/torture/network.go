@@ -72,13 +72,7 @@ func (n *network) connect() error {
 	if err := n.setQueues(1); err != nil {
 		return err
 	}
-	if err := n.Server.Configure(serverLink, prefixes(serverAddrs)); err != nil {
-		return err
-	}
-	if err := n.Client.Configure(clientLink, prefixes(clientAddrs)); err != nil {
-		return err
-	}
-	if err := errors.Join(n.Server.WaitUp(serverLink), n.Client.WaitUp(clientLink)); err != nil {
+	if err := n.Configure(serverLink, clientLink, prefixes(serverAddrs), prefixes(clientAddrs)); err != nil {
 		return err
 	}
 	return n.Server.Do(func() error {
