@@ -5,7 +5,6 @@ package xdp
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -199,15 +198,9 @@ func (e *Engine) Watch(ep *batch.Endpoint) error { return e.answers.watch(ep) }
 
 // Waits reports whether a queue waits for an endpoint.
 func (e *Engine) Waits() bool {
-	n := e.net
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, d := range n.devices {
-		if slices.ContainsFunc(d.queues, func(q *Queue) bool { return q.state == waiting }) {
-			return true
-		}
-	}
-	return false
+	e.net.mu.Lock()
+	defer e.net.mu.Unlock()
+	return e.net.first() != nil
 }
 
 // Next takes a queue that waits for an endpoint; nil when none does. [Engine.Serve] must

@@ -63,10 +63,9 @@ const (
 	unwatched                   // and has been: the seat can be left
 )
 
-// take takes the first queue that waits for an endpoint, nil if none does.
-func (n *network) take() (next *Queue) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+// first returns the first queue that waits for an endpoint, nil if none does. The caller
+// has mu.
+func (n *network) first() (next *Queue) {
 	for _, d := range n.devices {
 		for _, q := range d.queues {
 			if q.state == waiting && (next == nil || q.ifindex < next.ifindex) {
@@ -75,6 +74,14 @@ func (n *network) take() (next *Queue) {
 			}
 		}
 	}
+	return next
+}
+
+// take takes that queue.
+func (n *network) take() *Queue {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next := n.first()
 	if next != nil {
 		next.state = taken
 	}

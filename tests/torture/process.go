@@ -165,19 +165,6 @@ func (p *process) report() (*report, error) {
 	return r, json.Unmarshal([]byte(text), r)
 }
 
-// reportQUIC is report of one of the demo's.
-func (p *process) reportQUIC() (*report, error) {
-	if _, err := io.WriteString(p.stdin, "report\n"); err != nil {
-		return nil, err
-	}
-	line, err := p.line()
-	if err != nil {
-		return nil, err
-	}
-	r := &report{}
-	return r, json.Unmarshal([]byte(line), r)
-}
-
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
 // kill ends it at once, and returns when it has ended.
