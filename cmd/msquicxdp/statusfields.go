@@ -63,6 +63,7 @@ type statusQueue struct {
 	Fill      int    `json:"fill" about:"with the kernel"`
 	Rings     int    `json:"rings" about:"in receive rings of members"`
 	Missing   int    `json:"missing" about:"in neither: one is the kernel's; while packets come, those in processors' hands"`
+	Idle      int    `json:"idle" about:"beside them, for members who have yet to come"`
 	Send      int    `json:"send" about:"frames to send"`
 	InFlight  int    `json:"in_flight" about:"of them on their way"`
 }
@@ -180,7 +181,7 @@ func (s *status) addQueue(r *inspect.Report, name string, p *pool.ObservedPool) 
 	if a := p.Account; a != nil {
 		c := &a.Census
 		line.Most, line.ZeroCopy = a.Most, inspect.CopyingOf(p) == "zero-copy"
-		line.Frames, line.Fill, line.Rings, line.Missing = c.Receive, c.Fill, c.Ring, c.Missing
+		line.Frames, line.Fill, line.Rings, line.Missing, line.Idle = c.Receive, c.Fill, c.Ring, c.Missing, c.Idle
 		line.Send, line.InFlight = c.Send, c.InFlight
 		for n, seat := range c.Seats {
 			k := a.Sockets[n]

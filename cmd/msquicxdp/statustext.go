@@ -99,7 +99,7 @@ func age(since, now time.Time) string {
 }
 
 func (s *statusOf) queuesTable(now *status) table {
-	rows := table{{"QUEUE", "MEMBERS", "MODE", "FRAMES", "FILL", "RINGS", "MISSING", "TO SEND", "IN FLIGHT"}}
+	rows := table{{"QUEUE", "MEMBERS", "MODE", "FRAMES", "FILL", "RINGS", "MISSING", "IDLE", "TO SEND", "IN FLIGHT"}}
 	for _, q := range now.Queues {
 		cells := []string{queueName(q.Interface, q.Queue), strconv.Itoa(q.Members)}
 		if q.Most == 0 { // nobody tells
@@ -107,7 +107,7 @@ func (s *statusOf) queuesTable(now *status) table {
 		} else {
 			cells[1] = fmt.Sprintf("%d of %d", q.Members, q.Most)
 			cells = append(cells, copying(q.ZeroCopy))
-			for _, n := range []int{q.Frames, q.Fill, q.Rings, q.Missing, q.Send, q.InFlight} {
+			for _, n := range []int{q.Frames, q.Fill, q.Rings, q.Missing, q.Idle, q.Send, q.InFlight} {
 				cells = append(cells, strconv.Itoa(n))
 			}
 		}

@@ -22,7 +22,7 @@ type account struct {
 	Shape   geometry
 
 	// The census, without what can be added up.
-	Fill, Missing, Twice uint32
+	Idle, Fill, Missing, Twice uint32
 
 	Count uint32 // of Seats
 	Seats [MaxMembers]accountOfSeat
@@ -49,8 +49,8 @@ func decodeAccount(b []byte) (*account, error) {
 	if err := decodeInto(a, b); err != nil {
 		return nil, err
 	}
-	if a.Kind != told || a.Slot >= MaxSlots || a.Found > 1 || a.Count > MaxMembers {
-		return nil, fmt.Errorf("an account that nobody gives: kind %d, slot %d, found %d, count %d", a.Kind, a.Slot, a.Found, a.Count)
+	if a.Kind != told || a.Slot >= MaxSlots || a.Found > 1 || a.Count > MaxMembers || a.Idle > a.Shape.Receive {
+		return nil, fmt.Errorf("an account that nobody gives: kind %d, slot %d, found %d, count %d, %d idle of %d", a.Kind, a.Slot, a.Found, a.Count, a.Idle, a.Shape.Receive)
 	}
 	for _, s := range a.Seats[:a.Count] {
 		if s.Seat >= MaxMembers || s.Slot >= MaxSlots {
@@ -73,7 +73,7 @@ func (m *Member) account(in *message) *account {
 	}
 	c := q.census()
 	a.Found, a.Shape = 1, q.shape
-	a.Fill, a.Missing, a.Twice = uint32(max(c.Fill, 0)), uint32(max(c.Missing, 0)), uint32(max(c.Twice, 0))
+	a.Idle, a.Fill, a.Missing, a.Twice = uint32(c.Idle), uint32(c.Fill), uint32(c.Missing), uint32(c.Twice)
 	for _, seat := range c.Seats {
 		a.Seats[a.Count] = q.accountOf(seat)
 		a.Count++

@@ -11,7 +11,8 @@ import (
 // Census says where the chunks of a pool are. While packets come, chunks move as
 // they are counted.
 type Census struct {
-	Receive int // chunks to receive into; the next four add up to it
+	Idle    int // chunks to receive into that nobody needs yet
+	Receive int // the others; the next three add up to it
 	Fill    int // with the kernel, in FILL
 	Ring    int // in RX rings, this member's included
 	// Missing are nowhere. The kernel keeps one for the next packet after it has found an RX ring
@@ -36,8 +37,8 @@ type SeatCensus struct {
 
 // String is the census in a line.
 func (c Census) String() string {
-	return fmt.Sprintf("receive %d: fill %d, rings %d, missing %d, twice %d; send %d: in flight %d; seats %v",
-		c.Receive, c.Fill, c.Ring, c.Missing, c.Twice, c.Send, c.InFlight, c.Seats)
+	return fmt.Sprintf("receive %d, and %d idle: fill %d, rings %d, missing %d, twice %d; send %d: in flight %d; seats %v",
+		c.Receive, c.Idle, c.Fill, c.Ring, c.Missing, c.Twice, c.Send, c.InFlight, c.Seats)
 }
 
 // Audit counts the chunks of a pool in which the member is, without disturbing anybody.
@@ -114,7 +115,14 @@ func (q *Queue) count() (c Census, whole bool) {
 	for _, n := range rings {
 		c.Ring += n
 	}
-	c.Missing = c.Receive - c.Fill - c.Ring
+	c.Idle = c.Receive - c.Fill - c.Ring
+	for _, chunk := range q.due() {
+		if found[chunk/chunkSize] == 0 {
+			c.Missing++
+			c.Idle--
+		}
+	}
+	c.Receive -= c.Idle
 	for i, t := range before {
 		busy := q.inFlight(uint32(i))
 		c.InFlight += busy

@@ -8,7 +8,7 @@ import (
 )
 
 // What the kernel has taken for a packet whose ring is full it keeps for the next packet: nobody
-// may give it back. That is why a member's recovery does not look for what is missing.
+// may give it back: it is in no RX ring, but in the memory of FILL.
 func TestKernelKeepsAChunk(t *testing.T) {
 	w := newWire(t)
 	witness, other := w.act(small), w.act(small)
@@ -30,6 +30,7 @@ func TestKernelKeepsAChunk(t *testing.T) {
 			t.Fatalf("the kernel has kept %d chunks: %v", c.Missing, c)
 		}
 	}
+	witness.resupply()
 	other.eat()
 	witness.pass(1)
 	wantWhole(t, witness.waitSeats(2), 0)

@@ -22,7 +22,7 @@ const (
 )
 
 const (
-	version  = 4   // of the files and of the wire
+	version  = 5   // of the files and of the wire
 	versions = 256 // that there can be
 )
 

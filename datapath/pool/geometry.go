@@ -17,7 +17,7 @@ type Options struct {
 	Send    int // chunks to send of each member, a power of two from 64 to 16384; 256
 
 	// Spare is how many chunks there are for packets beyond all RX rings, so that those
-	// of members that have stopped take nothing from the others: 1024. With zero-copy
+	// of members that have stopped take nothing from the others: 256. With zero-copy
 	// the device's own ring comes on top.
 	Spare int
 
@@ -35,7 +35,7 @@ const (
 	defaultMembers = 16
 	defaultRing    = 512
 	defaultSend    = 256
-	defaultSpare   = 1024
+	defaultSpare   = 256
 	minRing        = 64
 	maxRing        = 1 << 14
 	maxSpare       = 1 << 16
@@ -89,6 +89,16 @@ func (g *geometry) check() error {
 		return fmt.Errorf("pool: checksums %d: 0 or 1", g.Checksums)
 	}
 	return nil
+}
+
+// home returns the seat in whose favour a chunk to receive into is there; the first, which are
+// spare, are there for all.
+func (g *geometry) home(chunk uint32) (seat uint32, ok bool) {
+	spare := g.Receive - g.Members*g.Ring
+	if chunk < spare {
+		return 0, false
+	}
+	return (chunk - spare) / g.Ring, true
 }
 
 // chunks returns how many there are.

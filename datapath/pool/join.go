@@ -38,7 +38,7 @@ func (m *Member) Join(ifindex, queue int, o Options) (*Queue, error) {
 		return nil, ErrJoined
 	}
 	q := &Queue{member: m, topic: t, shape: shape, step: m.step, strange: map[uint32]stranger{}}
-	if q.file, err = enter(m.dir, fmt.Sprintf("xdp-%d-%d", ifindex, queue)); err != nil {
+	if q.file, err = enter(m.dir, t.lockFile()); err != nil {
 		return nil, err
 	}
 	if err = q.join(o.Mode); err != nil {
@@ -67,8 +67,12 @@ func (q *Queue) join(mode xsk.Mode) (err error) {
 	q.member.mu.Unlock()
 	if err = q.appear(); err != nil {
 		q.vanish()
+		return err
 	}
-	return err
+	q.member.reviewing.Lock()
+	defer q.member.reviewing.Unlock()
+	q.supply() // or, where somebody is not known yet, a review will
+	return nil
 }
 
 // obtain makes the pool, or joins it, and makes it when its last member leaves meanwhile.
@@ -102,10 +106,7 @@ func (q *Queue) found(mode xsk.Mode) (err error) {
 	if err = q.open(func(u *xsk.UMEM, c xsk.Config) (*xsk.Socket, error) { return xsk.Create(u, mode, c) }); err != nil {
 		return err
 	}
-	chunks := make([]uint64, q.shape.Receive)
-	for i := range chunks {
-		chunks[i] = uint64(i) * chunkSize
-	}
+	chunks := q.due()
 	if n := q.fill.Push(chunks); n != len(chunks) {
 		return fmt.Errorf("pool: %s: a new FILL ring took %d of %d chunks", q.topic, n, len(chunks))
 	}

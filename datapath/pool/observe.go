@@ -287,7 +287,7 @@ func (o *ObservedPool) learn(a *account) {
 		return
 	}
 	c := Census{
-		Receive: int(a.Shape.Receive), Fill: int(a.Fill), Missing: int(a.Missing), Twice: int(a.Twice),
+		Idle: int(a.Idle), Receive: int(a.Shape.Receive - a.Idle), Fill: int(a.Fill), Missing: int(a.Missing), Twice: int(a.Twice),
 		Send: int(a.Shape.sending()),
 	}
 	o.Account = &Account{By: a.Slot, Most: int(a.Shape.Members)}

@@ -72,10 +72,10 @@ func (q *Queue) finish(dead *sibling) (chunks int) {
 func (q *Queue) missing(maybe []uint64, since uint32, dead *sibling, rest []xsk.Desc) (missing []uint64) {
 	for turns := patientTurns; ; turns-- {
 		before := q.trail.put()
-		elsewhere := map[uint64]bool{}
+		elsewhere := make([]bool, q.shape.chunks())
 		note := func(descs []xsk.Desc) {
 			for _, chunk := range q.chunksOf(descs) {
-				elsewhere[chunk] = true
+				elsewhere[chunk/chunkSize] = true
 			}
 		}
 		note(rest)
@@ -87,13 +87,15 @@ func (q *Queue) missing(maybe []uint64, since uint32, dead *sibling, rest []xsk.
 		}
 		q.fill.Help() // with what has been written and not published
 		for _, chunk := range q.trail.since(since, nil) {
-			elsewhere[chunk] = true
+			if n := chunk / chunkSize; n < uint64(len(elsewhere)) {
+				elsewhere[n] = true
+			}
 		}
 		if turns > 0 && q.trail.put()-before > q.shape.fill()/2 {
 			continue // so slow that what a ring has given back meanwhile may be overwritten
 		}
 		for _, chunk := range maybe {
-			if !elsewhere[chunk] {
+			if !elsewhere[chunk/chunkSize] {
 				missing = append(missing, chunk)
 			}
 		}

@@ -35,6 +35,7 @@ func (m *Member) review() {
 		orphans := false
 		for _, q := range m.pools() {
 			orphans = m.cleanUp(q, since) || orphans
+			orphans = m.replenish(q) || orphans
 		}
 		if !orphans {
 			again = 0

@@ -48,6 +48,9 @@ func (t topic) String() string {
 	return fmt.Sprintf("the pool of interface %d, queue %d", t.Ifindex, t.Queue)
 }
 
+// lockFile is the name of the file that has the locks of a pool.
+func (t topic) lockFile() string { return fmt.Sprintf("xdp-%d-%d", t.Ifindex, t.Queue) }
+
 // message is every message.
 type message struct {
 	Magic   uint32
