@@ -96,8 +96,8 @@ typedef struct MqxSlot {
     CXPLAT_SQE Sqe; /* first: epoll's data.ptr */
     _Atomic uint32_t Gate;
     uint32_t Index;
-    uint32_t Generation;
-    CXPLAT_SOCKET *Socket;
+    _Atomic uint32_t Generation; /* read of slots that others free meanwhile; so is Socket */
+    _Atomic(CXPLAT_SOCKET *) Socket;
     struct MqxPartition *Partition;
     struct MqxRaw *Raw;   /* of a queue, and of the answers */
     struct MqxSlot *Next; /* of those that are free, or of a datapath's queues */
