@@ -37,6 +37,7 @@ func addrOf(ip netip.Addr, ifindex int) batch.Addr {
 
 //export mqxGoLocalAddresses
 func mqxGoLocalAddresses(list unsafe.Pointer, room C.uint32_t, count *C.uint32_t, reason *C.char) (status C.int) {
+	defer stay()()
 	defer containInto(&status, reasonBuffer(reason))
 	adapters, err := route.LocalAddresses()
 	if err != nil {
@@ -56,6 +57,7 @@ func mqxGoLocalAddresses(list unsafe.Pointer, room C.uint32_t, count *C.uint32_t
 
 //export mqxGoGateways
 func mqxGoGateways(list unsafe.Pointer, room C.uint32_t, count *C.uint32_t, reason *C.char) (status C.int) {
+	defer stay()()
 	defer containInto(&status, reasonBuffer(reason))
 	gateways, err := route.Gateways()
 	if errors.Is(err, route.ErrNoGateway) {
@@ -75,6 +77,7 @@ func mqxGoGateways(list unsafe.Pointer, room C.uint32_t, count *C.uint32_t, reas
 
 //export mqxGoLocalAddressFor
 func mqxGoLocalAddressFor(remote, local *C.QUIC_ADDR, reason *C.char) (status C.int) {
+	defer stay()()
 	defer containInto(&status, reasonBuffer(reason))
 	peer := (*batch.Addr)(unsafe.Pointer(remote))
 	ip := peer.IP()
@@ -96,6 +99,7 @@ func mqxGoLocalAddressFor(remote, local *C.QUIC_ADDR, reason *C.char) (status C.
 
 //export mqxGoRss
 func mqxGoRss(ifindex C.uint32_t, out *C.MqxRss, reason *C.char) (status C.int) {
+	defer stay()()
 	defer containInto(&status, reasonBuffer(reason))
 	c, err := ethtool.GetRSS(int(ifindex))
 	if err != nil {

@@ -11,6 +11,7 @@ import "C"
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 	"unsafe"
 
@@ -21,6 +22,13 @@ import (
 	"github.com/msquicxdp/msquicxdp/datapath/ossock"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
+
+// stay keeps Go from making a thread out of the calling one, from which that would have the processor affinity, the
+// scheduling class and the network namespace, for ever. Every export begins with it; a few nanoseconds.
+func stay() (leave func()) {
+	runtime.LockOSThread()
+	return runtime.UnlockOSThread
+}
 
 // Every export turns a panic into a status: a mistake of ours must not end a
 // process that is not ours. EIO is MsQuic's INTERNAL_ERROR.
@@ -55,19 +63,27 @@ func request(r *C.MqxOpen) *batch.Open          { return (*batch.Open)(unsafe.Po
 // later it would end the process if the host had none left.
 //
 //export mqxGoHello
-func mqxGoHello() { time.AfterFunc(time.Hour, func() {}).Stop() }
+func mqxGoHello() {
+	defer stay()()
+	time.AfterFunc(time.Hour, func() {}).Stop()
+}
 
 //export mqxGoReserve
-func mqxGoReserve(callers C.uint16_t) { datapath.Reserve(int(callers)) }
+func mqxGoReserve(callers C.uint16_t) {
+	defer stay()()
+	datapath.Reserve(int(callers))
+}
 
 //export mqxGoFeatures
 func mqxGoFeatures() (features C.uint32_t) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	return C.uint32_t(datapath.Features())
 }
 
 //export mqxGoOpen
 func mqxGoOpen(r *C.MqxOpen) (status C.int) {
+	defer stay()()
 	req := request(r)
 	defer containInto(&status, &req.Reason)
 	return failed(ossock.Open(req), &req.Reason)
@@ -75,6 +91,7 @@ func mqxGoOpen(r *C.MqxOpen) (status C.int) {
 
 //export mqxGoWatch
 func mqxGoWatch(r *C.MqxOpen) (status C.int) {
+	defer stay()()
 	req := request(r)
 	defer containInto(&status, &req.Reason)
 	for _, ep := range req.Endpoints() {
@@ -87,6 +104,7 @@ func mqxGoWatch(r *C.MqxOpen) (status C.int) {
 
 //export mqxGoAccept
 func mqxGoAccept(listener, conn *C.MqxEndpoint) (status C.int) {
+	defer stay()()
 	defer contain(&status)
 	if err := ossock.Accept(endpoint(listener), endpoint(conn)); err != nil {
 		return C.int(kerr.Errno(err))
@@ -96,24 +114,28 @@ func mqxGoAccept(listener, conn *C.MqxEndpoint) (status C.int) {
 
 //export mqxGoTurn
 func mqxGoTurn(e *C.MqxEndpoint, t *C.MqxTurn) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	ossock.Turn(endpoint(e), (*batch.Turn)(unsafe.Pointer(t)))
 }
 
 //export mqxGoSend
 func mqxGoSend(e *C.MqxEndpoint, tx *C.MqxTx) (status C.int) {
+	defer stay()()
 	defer contain(&status)
 	return C.int(ossock.Send(endpoint(e), (*batch.Tx)(unsafe.Pointer(tx))))
 }
 
 //export mqxGoQuiesce
 func mqxGoQuiesce(e *C.MqxEndpoint) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	ossock.Quiesce(endpoint(e))
 }
 
 //export mqxGoClose
 func mqxGoClose(e *C.MqxEndpoint) (waiting *C.MqxTx) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	return (*C.MqxTx)(unsafe.Pointer(ossock.Close(endpoint(e))))
 }

@@ -66,6 +66,7 @@ func queueStill(e *C.MqxEndpoint) (q *xdp.Queue) {
 
 //export mqxGoRawAvailable
 func mqxGoRawAvailable(config *C.MqxXdpConfig) (available C.int) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	if o, err := xdpOptions(config); err == nil && xdp.Available(o) {
 		return 1
@@ -75,6 +76,7 @@ func mqxGoRawAvailable(config *C.MqxXdpConfig) (available C.int) {
 
 //export mqxGoRawOpen
 func mqxGoRawOpen(datapath C.uint64_t, config *C.MqxXdpConfig, reason *C.char) (number C.uint64_t) {
+	defer stay()()
 	var status C.int
 	defer containInto(&status, reasonBuffer(reason))
 	o, err := xdpOptions(config)
@@ -97,6 +99,7 @@ func lend(e *C.MqxEndpoint, value any) { endpoint(e).Lease = uint64(cgo.NewHandl
 
 //export mqxGoRawForget
 func mqxGoRawForget(e *C.MqxEndpoint) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	ep := endpoint(e)
 	if ep.Lease != 0 {
@@ -107,6 +110,7 @@ func mqxGoRawForget(e *C.MqxEndpoint) {
 
 //export mqxGoRawWatch
 func mqxGoRawWatch(number C.uint64_t, answers *C.MqxEndpoint, reason *C.char) (status C.int) {
+	defer stay()()
 	defer containInto(&status, reasonBuffer(reason))
 	e := engine(number)
 	lend(answers, e)
@@ -115,6 +119,7 @@ func mqxGoRawWatch(number C.uint64_t, answers *C.MqxEndpoint, reason *C.char) (s
 
 //export mqxGoRawWaits
 func mqxGoRawWaits(number C.uint64_t) (waits C.int) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	if engine(number).Waits() {
 		return 1
@@ -124,6 +129,7 @@ func mqxGoRawWaits(number C.uint64_t) (waits C.int) {
 
 //export mqxGoRawMap
 func mqxGoRawMap(config *C.MqxXdpConfig, list *C.CXPLAT_XDP_MAP_CONFIG, count C.uint32_t, reason *C.char) (number C.uint64_t) {
+	defer stay()()
 	var status C.int
 	defer containInto(&status, reasonBuffer(reason))
 	var maps []xdp.Map
@@ -149,6 +155,7 @@ func mqxGoRawMap(config *C.MqxXdpConfig, list *C.CXPLAT_XDP_MAP_CONFIG, count C.
 
 //export mqxGoRawServe
 func mqxGoRawServe(number C.uint64_t, e *C.MqxEndpoint, partitions C.uint16_t) (status C.int) {
+	defer stay()()
 	defer contain(&status)
 	q := engine(number).Next()
 	if q == nil {
@@ -160,6 +167,7 @@ func mqxGoRawServe(number C.uint64_t, e *C.MqxEndpoint, partitions C.uint16_t) (
 
 //export mqxGoRawEnded
 func mqxGoRawEnded(e *C.MqxEndpoint) (ended C.int) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	if queue(e).Ended() {
 		return 1
@@ -169,12 +177,14 @@ func mqxGoRawEnded(e *C.MqxEndpoint) (ended C.int) {
 
 //export mqxGoRawUnwatched
 func mqxGoRawUnwatched(e *C.MqxEndpoint) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	queue(e).Unwatched()
 }
 
 //export mqxGoRawNote
 func mqxGoRawNote(number C.uint64_t, text *C.char) (level C.int) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	note, ok := engine(number).Note()
 	if !ok {
@@ -186,6 +196,7 @@ func mqxGoRawNote(number C.uint64_t, text *C.char) (level C.int) {
 
 //export mqxGoRawWhy
 func mqxGoRawWhy(number C.uint64_t, reason *C.char) {
+	defer stay()()
 	var status C.int
 	defer containInto(&status, reasonBuffer(reason))
 	failed(engine(number).Why(), reasonBuffer(reason))
@@ -193,6 +204,7 @@ func mqxGoRawWhy(number C.uint64_t, reason *C.char) {
 
 //export mqxGoRawClose
 func mqxGoRawClose(number C.uint64_t) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	e := engine(number)
 	cgo.Handle(number).Delete()
@@ -202,12 +214,14 @@ func mqxGoRawClose(number C.uint64_t) {
 
 //export mqxGoRawTurn
 func mqxGoRawTurn(e *C.MqxEndpoint, t *C.MqxTurn) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	queue(e).Turn(endpoint(e), (*batch.Turn)(unsafe.Pointer(t)))
 }
 
 //export mqxGoRawSend
 func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx, by *C.uint8_t) (status C.int) {
+	defer stay()()
 	defer contain(&status)
 	q := queueStill(e)
 	switch {
@@ -224,6 +238,7 @@ func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx, by *C.uint8_t) (status 
 
 //export mqxGoRawAdd
 func mqxGoRawAdd(number C.uint64_t, r *C.MqxOpen, ticket *C.uint64_t) (status C.int) {
+	defer stay()()
 	req := request(r)
 	defer containInto(&status, &req.Reason)
 	t, err := engine(number).Add(req)
@@ -233,18 +248,21 @@ func mqxGoRawAdd(number C.uint64_t, r *C.MqxOpen, ticket *C.uint64_t) (status C.
 
 //export mqxGoRawRemove
 func mqxGoRawRemove(number, ticket C.uint64_t) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	engine(number).Remove(uint64(ticket))
 }
 
 //export mqxGoRawRules
 func mqxGoRawRules(number C.uint64_t) (rules C.uint32_t) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	return C.uint32_t(engine(number).Rules())
 }
 
 //export mqxGoRawSource
 func mqxGoRawSource(number C.uint64_t, r *C.MqxOpen) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	req := request(r)
 	if source, ok := engine(number).Source(&req.Remote, &req.Local); ok {
@@ -254,6 +272,7 @@ func mqxGoRawSource(number C.uint64_t, r *C.MqxOpen) {
 
 //export mqxGoRawResolve
 func mqxGoRawResolve(number C.uint64_t, w *C.MqxWay) (outcome C.int) {
+	defer stay()()
 	outcome = batch.WayKernel
 	defer func() { _ = recover() }()
 	return C.int(engine(number).Resolve((*batch.Way)(unsafe.Pointer(w))))
@@ -261,6 +280,7 @@ func mqxGoRawResolve(number C.uint64_t, w *C.MqxWay) (outcome C.int) {
 
 //export mqxGoRawAnswers
 func mqxGoRawAnswers(e *C.MqxEndpoint, list *C.MqxWay, room C.int) (n C.int) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	// Safety: C passes an array of room elements.
 	ways := unsafe.Slice((*batch.Way)(unsafe.Pointer(list)), int(room))

@@ -60,12 +60,14 @@ func forgive(datapath C.uint64_t) {
 
 //export mqxGoRawForgive
 func mqxGoRawForgive(datapath C.uint64_t) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	forgive(datapath)
 }
 
 //export mqxGoRawCount
 func mqxGoRawCount(sum *C.struct_msquicxdp_xdp_counters) {
+	defer stay()()
 	defer func() { _ = recover() }()
 	raws.Lock()
 	defer raws.Unlock()

@@ -34,7 +34,8 @@ type host struct {
 	engine *Engine
 
 	epoll int
-	stop  int // an eventfd
+	stop  int    // an eventfd
+	end   func() // of the engine and its worker, at the latest with the test
 	ended sync.WaitGroup
 
 	mu     sync.Mutex
@@ -85,13 +86,14 @@ func (h *host) open(o Options) {
 	h.update()
 	pool := blocktest.NewPool(h, 0)
 	h.ended.Go(func() { h.work(answers, pool) })
-	h.Cleanup(func() {
+	h.end = sync.OnceFunc(func() {
 		_, _ = unix.Write(h.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 		h.ended.Wait()
 		h.engine.Close()
 		unix.Close(h.epoll)
 		unix.Close(h.stop)
 	})
+	h.Cleanup(h.end)
 }
 
 // update does what capi/raw.c does when there is something to do.
@@ -249,8 +251,14 @@ func (h *host) unserved(name string) func() bool {
 	}
 }
 
-// listen lets the engine receive for a port.
+// listen lets the engine receive for a port, until the test ends.
 func (h *host) listen(port uint16) {
+	h.Helper()
+	ticket := h.add(port)
+	h.Cleanup(func() { h.engine.Remove(ticket) })
+}
+
+func (h *host) add(port uint16) (ticket uint64) {
 	h.Helper()
 	ep := blocktest.NewEndpoint(h.epoll)
 	ep.Local = batch.AddrFrom(netip.AddrPortFrom(netip.IPv6Unspecified(), port))
@@ -258,7 +266,7 @@ func (h *host) listen(port uint16) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.Cleanup(func() { h.engine.Remove(ticket) })
+	return ticket
 }
 
 // peer is a host at the other end of a wire, which sends by the kernel.

@@ -64,13 +64,10 @@ func (k *keeper) start(n *network) error {
 	return nil
 }
 
-// run looks until the keeper is closed. Its thread ends with it where it has been moved.
+// run looks until the keeper is closed.
 func (k *keeper) run(n *network, first chan<- error) {
-	runtime.LockOSThread()
-	moved, err := enterNamespace(k.namespace)
-	if !moved {
-		defer runtime.UnlockOSThread()
-	}
+	leave, err := enterNamespace(k.namespace)
+	defer leave()
 	var h *netlink.Handle
 	if err == nil {
 		h, err = netlink.NewHandle(unix.NETLINK_ROUTE)
@@ -98,16 +95,31 @@ func (k *keeper) run(n *network, first chan<- error) {
 	}
 }
 
-// enterNamespace moves the calling thread, unless it is there.
-func enterNamespace(ns *os.File) (moved bool, err error) {
+// enterNamespace moves the calling thread, unless it is there, and keeps it for the goroutine. leave moves it back. It
+// is not enough to let the thread end with the goroutine: the first of Go's threads never ends, and the namespace
+// would live as long as the process.
+func enterNamespace(ns *os.File) (leave func(), err error) {
+	runtime.LockOSThread()
 	var there, here unix.Stat_t
 	err = errors.Join(unix.Fstat(int(ns.Fd()), &there), unix.Stat(threadNamespace, &here))
 	if err != nil || there.Ino == here.Ino && there.Dev == here.Dev {
-		return false, kerr.New("stat", threadNamespace, err, "")
+		return runtime.UnlockOSThread, kerr.New("stat", threadNamespace, err, "")
 	}
-	err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
-	return err == nil, kerr.New("setns", "the network namespace of who opens the datapath", err,
-		"threads in several network namespaces need CAP_SYS_ADMIN")
+	home, err := os.Open(threadNamespace)
+	if err != nil {
+		return runtime.UnlockOSThread, kerr.New("open", threadNamespace, err, "")
+	}
+	if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		home.Close()
+		return runtime.UnlockOSThread, kerr.New("setns", "the network namespace of who opens the datapath", err,
+			"threads in several network namespaces need CAP_SYS_ADMIN")
+	}
+	return func() {
+		defer home.Close()
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil { // else nobody may have the thread any more
+			runtime.UnlockOSThread()
+		}
+	}, nil
 }
 
 // close ends the keeper, and waits for it.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -19,7 +20,10 @@ import (
 
 // NS is a network namespace. It lives until the test that made it ends, or
 // until the last process that was started in it does.
-type NS struct{ held *netns.Namespace }
+type NS struct {
+	held  *netns.Namespace
+	letGo func()
+}
 
 // New makes a network namespace whose loopback interface is up.
 func New(t testing.TB) *NS {
@@ -32,12 +36,17 @@ func New(t testing.TB) *NS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(held.Close)
+	ns := &NS{held, sync.OnceFunc(held.Close)}
+	t.Cleanup(ns.letGo)
 	if err := held.Do(setUp); err != nil {
 		t.Fatalf("prepare a new network namespace: %v", err)
 	}
-	return &NS{held}
+	return ns
 }
+
+// LetGo ends the test's hold on ns, which can not be used any more: the kernel deletes it, and its
+// interfaces, when its last process and socket have gone.
+func (ns *NS) LetGo() { ns.letGo() }
 
 // setUp prepares the namespace of the calling thread.
 func setUp() error {

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* interfaces_test.c - what AF_XDP may be used for, and interfaces that come and go under a datapath. */
+/* interfaces_test.c - what AF_XDP may be used for, and interfaces and namespaces that come and go under a datapath. */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -346,6 +350,44 @@ TEST(a_queue_that_is_gone_harms_nobody)
     duo_close(&d);
 }
 
+/* ---- a namespace that nobody is in any more ---- */
+
+/* Opens a datapath with a server in a new network namespace, which also has one end of a pair with home. */
+static void *open_elsewhere(void *duo)
+{
+    struct duo *d = duo;
+    int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    CHECK_EQ(unshare(CLONE_NEWNET), 0);
+    CHECK(link_up("lo") && wire_open());
+    CHECK(link_add_veth("inside", "witness") && link_move("witness", home));
+    CHECK(open_with(d, (struct msquicxdp_xdp_options){0}, 2) && open_server(d));
+    close(home);
+    return NULL;
+}
+
+/* It is there as long as the datapath, which serves on, and ends with it: what nobody closes would keep it. */
+TEST(a_namespace_ends_with_its_datapath)
+{
+    struct duo d;
+    pthread_t thread;
+    REQUIRE(CHECK_EQ(pthread_create(&thread, NULL, open_elsewhere, &d), 0));
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    REQUIRE(CHECK(d.server != NULL && is_raw(&d)));
+    QUIC_ADDR local = socket_local(d.server);
+    CXPLAT_ROUTE route = {
+        .RemoteAddress = addr(wire_ip4[0], addr_port(&local)),
+        .LocalAddress = addr(wire_ip4[1], addr_port(&local))};
+    for (uint32_t i = 0; i < 100; i++) {
+        CHECK_EQ(CxPlatResolveRoute(d.server, &route, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
+        CHECK_EQ(route.DatapathType, CXPLAT_DATAPATH_TYPE_RAW);
+        CHECK(send_pattern(d.server, &route, 500, i));
+        CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, i + 1));
+    }
+    CHECK(if_nametoindex("witness") != 0);
+    duo_close(&d);
+    CHECK(link_wait_gone("witness"));
+}
+
 __attribute__((constructor)) static void prepare(void)
 {
     check_warm_up = rig_start_runtime;
@@ -360,4 +402,5 @@ CHECK_MAIN(
     CASE(lists_choose_interfaces),
     CASE(interfaces_come_and_go),
     CASE(interfaces_come_and_go_under_many_workers),
-    CASE(a_queue_that_is_gone_harms_nobody))
+    CASE(a_queue_that_is_gone_harms_nobody),
+    CASE(a_namespace_ends_with_its_datapath))

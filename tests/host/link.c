@@ -189,6 +189,26 @@ bool link_delete(const char *name)
     return ask(&r);
 }
 
+bool link_move(const char *name, int net_namespace)
+{
+    struct request r;
+    begin(&r, RTM_NEWLINK, 0, sizeof(r.body.link));
+    r.body.link.ifi_index = (int)if_nametoindex(name);
+    add(&r, IFLA_NET_NS_FD, &(uint32_t){(uint32_t)net_namespace}, sizeof(uint32_t));
+    return ask(&r);
+}
+
+static bool is_gone(const char *name, const QUIC_ADDR *unused)
+{
+    (void)unused;
+    return if_nametoindex(name) == 0;
+}
+
+bool link_wait_gone(const char *name)
+{
+    return wait_until(RTMGRP_LINK, is_gone, name, NULL);
+}
+
 static const void *ip_of(const QUIC_ADDR *address, size_t *length)
 {
     *length = address->Ip.sa_family == AF_INET ? 4 : 16;

@@ -23,6 +23,10 @@ bool link_set_mtu(const char *name, unsigned mtu);
 bool link_add_veth(const char *name, const char *peer);
 bool link_delete(const char *name);
 
+/* Moves an interface to another network namespace, given a descriptor of it; waits until an interface is not here. */
+bool link_move(const char *name, int net_namespace);
+bool link_wait_gone(const char *name);
+
 /* IPv6 addresses are usable at once (no duplicate address detection). */
 bool link_add_address(const char *name, const QUIC_ADDR *address, unsigned prefix);
 
