@@ -58,6 +58,16 @@ func sum(s uint64, b []byte) uint64 {
 	return s + carry
 }
 
+// sumHeader is the sum over an IPv4 header, which mostly has no options.
+func sumHeader(ip []byte) uint64 {
+	if len(ip) != ipv4Len {
+		return sum(0, ip)
+	}
+	s, carry := bits.Add64(binary.NativeEndian.Uint64(ip), binary.NativeEndian.Uint64(ip[8:]), 0)
+	s, carry = bits.Add64(s, uint64(binary.NativeEndian.Uint32(ip[16:])), carry)
+	return s + carry
+}
+
 // add adds one word given in host order.
 func add(s uint64, v uint16) uint64 {
 	s, carry := bits.Add64(s, uint64(networkOrder(v)), 0)

@@ -59,9 +59,6 @@ func Parse(frame []byte, p *Packet) Verdict {
 	if verdict != OK {
 		return verdict
 	}
-	if p.Source.martian() {
-		return Martian
-	}
 	return p.parseUDP(frame)
 }
 
@@ -76,15 +73,18 @@ func (p *Packet) parseIPv4(ip []byte) Verdict {
 		return Malformed
 	case total > len(ip):
 		return Truncated
-	case fold(sum(0, ip[:header])) != 0xffff:
+	case fold(sumHeader(ip[:header])) != 0xffff:
 		return BadHeader
 	case binary.BigEndian.Uint16(ip[6:])&isFragment != 0:
 		return Fragment
 	case ip[9] != protocolUDP:
 		return NotUDP
+	case martian4([4]byte(ip[12:])):
+		return Martian
 	}
 	p.TrafficClass, p.HopLimit = ip[1], ip[8]
-	p.Source, p.Destination = From4([4]byte(ip[12:])), From4([4]byte(ip[16:]))
+	p.Source.set4([4]byte(ip[12:]))
+	p.Destination.set4([4]byte(ip[16:]))
 	p.Offset, p.Length = ethernetLen+header, total-header
 	return OK
 }
@@ -102,13 +102,12 @@ func (p *Packet) parseIPv6(ip []byte) Verdict {
 		return Truncated
 	case ip[6] != protocolUDP:
 		return NotUDP
+	case martian6((*IP)(ip[8:])), (*IP)(ip[24:]).Is4():
+		return Martian
 	}
 	p.TrafficClass, p.HopLimit = ip[0]<<4|ip[1]>>4, ip[7]
 	p.Source, p.Destination = IP(ip[8:]), IP(ip[24:])
 	p.Offset, p.Length = ethernetLen+ipv6Len, length
-	if p.Source.Is4() || p.Destination.Is4() {
-		return Martian // must not be taken for IPv4
-	}
 	return OK
 }
 

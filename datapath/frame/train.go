@@ -44,12 +44,14 @@ var (
 // Parse takes the next frame apart, see [Parse] for the verdict. same says that the flow
 // is known to be that of the frame before.
 func (t *Train) Parse(frame []byte) (v Verdict, same bool) {
-	long := len(frame) >= len(t.head)
-	if t.running && long && t.continues((*head)(frame), len(frame)) {
-		return OK, true
+	if t.running && len(frame) >= len(t.head) {
+		h := (*head)(frame)
+		if (t.is4 && t.alike4(h) || !t.is4 && t.alike6(h)) && t.fits(h, len(frame)) {
+			return OK, true
+		}
 	}
 	v = Parse(frame, &t.Packet)
-	if t.running = v == OK && long; t.running {
+	if t.running = v == OK && len(frame) >= len(t.head); t.running {
 		t.begin((*head)(frame))
 	}
 	return v, false
@@ -69,17 +71,8 @@ func changes(at16, at24 uint64) uint16 {
 	return fold(s + carry)
 }
 
-// continues reports whether a frame of n bytes that begins with h continues the run, and
-// puts the length of its datagram into Packet if so.
-func (t *Train) continues(h *head, n int) bool {
-	if t.is4 {
-		return t.alike4(h) && t.fits(h.number(16)-ipv4Len, h.number(38), n)
-	}
-	return t.alike6(h) && t.fits(h.number(18), h.number(58), n)
-}
-
-// alike4 compares headers of 42 bytes. The checksum is still right if what changes has
-// the same sum.
+// alike4 reports whether headers of IPv4 continue the run but for their lengths. The checksum
+// is right, as that of the first frame is, if what changes has the same sum.
 func (t *Train) alike4(h *head) bool {
 	at16, at24 := h.word(16), h.word(24)
 	d := t.differ(h, 0) | t.differ(h, 8) | t.differ(h, 32)&kept32
@@ -87,18 +80,23 @@ func (t *Train) alike4(h *head) bool {
 	return d == 0 && changes(at16, at24) == t.changes
 }
 
-// alike6 compares headers of 62 bytes.
+// alike6 is the same for IPv6.
 func (t *Train) alike6(h *head) bool {
 	d := t.differ(h, 0) | t.differ(h, 8) | t.differ(h, 16)&kept16 | t.differ(h, 24)
-	return d|t.differ(h, 32)|t.differ(h, 40)|t.differ(h, 48)|t.differ(h, 50) == 0
+	d |= t.differ(h, 32) | t.differ(h, 40) | t.differ(h, 48) | t.differ(h, 50)
+	return d == 0
 }
 
 // differ returns the bits of the eight bytes at an offset that differ from the run's.
 func (t *Train) differ(h *head, at int) uint64 { return h.word(at) ^ t.head.word(at) }
 
-// fits checks the length of a datagram: room is that of the IP packet's payload, in
-// a frame of n bytes.
-func (t *Train) fits(room, length, n int) bool {
+// fits reports whether the lengths in headers that are alike can be those of a frame of n
+// bytes, and puts that of the datagram into Packet if so.
+func (t *Train) fits(h *head, n int) bool {
+	room, length := h.number(18), h.number(58) // of the IP packet's payload, of UDP
+	if t.is4 {
+		room, length = h.number(16)-ipv4Len, h.number(38)
+	}
 	if length < udpLen || length > room || t.Offset-udpLen+room > n {
 		return false
 	}
