@@ -7,11 +7,10 @@ static size_t align_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
-/* A slot: block pointer, CXPLAT_RECV_DATA, the client's context, and a route of its own. */
+/* A slot, and the client's context. */
 uint32_t mqx_rx_stride(uint32_t context_length)
 {
-    size_t before_route = offsetof(MqxRxSlot, Data) + sizeof(CXPLAT_RECV_DATA) + context_length;
-    return (uint32_t)align_up(align_up(before_route, 8) + sizeof(CXPLAT_ROUTE), 16);
+    return (uint32_t)align_up(sizeof(MqxRxSlot) + context_length, 16);
 }
 
 static size_t slots_offset(void)

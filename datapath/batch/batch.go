@@ -99,6 +99,7 @@ const (
 
 // RxSlot is MqxRxSlot.
 type RxSlot struct {
+	Route    Route
 	Block    *Rx
 	Reserved uint64
 	Data     RecvData
@@ -122,12 +123,6 @@ type Rx struct {
 func (b *Rx) Slot(i uint32) *RxSlot {
 	// Safety: C allocates RxSlots slots of Stride bytes at Slots.
 	return (*RxSlot)(unsafe.Add(b.Slots, uintptr(i)*uintptr(b.Stride)))
-}
-
-// RouteOf returns the route that belongs to a slot: the last bytes of its stride.
-func (b *Rx) RouteOf(s *RxSlot) *Route {
-	// Safety: Stride includes the route, see capi/recv.c.
-	return (*Route)(unsafe.Add(unsafe.Pointer(s), uintptr(b.Stride)-unsafe.Sizeof(Route{})))
 }
 
 // Bytes returns the whole buffer.

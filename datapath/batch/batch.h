@@ -59,8 +59,12 @@ typedef struct MqxCibir {
     uint8_t Id[6];
 } MqxCibir;
 
-/* One datagram of a receive block. The client's context bytes follow Data; Route ends the slot. */
+/*
+ * One datagram of a receive block. The client's context bytes follow Data; Route is beside it, so that few
+ * cache lines are written for a datagram.
+ */
 typedef struct MqxRxSlot {
+    CXPLAT_ROUTE Route;
     struct MqxRx *Block;
     uint64_t Reserved;
     CXPLAT_RECV_DATA Data;

@@ -161,7 +161,7 @@ func (c *chain) overflow() bool {
 func (c *chain) append(from *batch.Addr, data *byte, n uint32) {
 	s := c.block.Slot(c.slot)
 	s.Block = c.block
-	r := c.block.RouteOf(s)
+	r := &s.Route
 	r.Queue = c.ep.Queue
 	r.Remote = *from
 	r.Local = c.info.local

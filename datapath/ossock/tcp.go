@@ -151,7 +151,7 @@ func readTCP(ep *batch.Endpoint, t *batch.Turn) {
 func deliverStream(ep *batch.Endpoint, b *batch.Rx, n int) *batch.RecvData {
 	s := b.Slot(0)
 	s.Block, b.Pending = b, 1
-	r := b.RouteOf(s)
+	r := &s.Route
 	*r = batch.Route{Queue: ep.Queue, Type: batch.DatapathNormal, State: batch.RouteResolved}
 	s.Data = batch.RecvData{Route: r, Buffer: b.Buffer, Length: uint16(n), Partition: ep.Partition, Flags: batch.RecvAllocatedNormal}
 	return &s.Data

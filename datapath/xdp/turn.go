@@ -136,7 +136,7 @@ func (a *arrivals) partition(r *receiver, p *frame.Packet) uint16 {
 func (a *arrivals) append(delivery int, partition uint16, p *frame.Packet, payload []byte) {
 	s := a.block.Slot(a.slot)
 	s.Block = a.block
-	r := a.block.RouteOf(s)
+	r := &s.Route
 	if a.route != nil && a.flow == p.Flow {
 		*r = *a.route
 	} else {

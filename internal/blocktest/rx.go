@@ -46,8 +46,7 @@ func newRx(t testing.TB, context uint32) (b *batch.Rx, unmap func()) {
 const slotsOffset = (unsafe.Sizeof(batch.Rx{}) + 63) &^ 63
 
 func rxStride(context uint32) uint32 {
-	beforeRoute := uint32(unsafe.Sizeof(batch.RxSlot{})) + context
-	return alignUp(alignUp(beforeRoute, 8)+uint32(unsafe.Sizeof(batch.Route{})), 16)
+	return alignUp(uint32(unsafe.Sizeof(batch.RxSlot{}))+context, 16)
 }
 
 func bufferOffset(stride uint32) uint32 {
