@@ -73,16 +73,18 @@ func parsed(b *testing.B, r *rig) (p frame.Packet, payload []byte) {
 func BenchmarkDemux(b *testing.B) {
 	r := newBench(b)
 	p, payload := parsed(b, r)
-	for _, port := range []struct {
+	for _, c := range []struct {
 		name   string
 		number uint16
-	}{{"exclusive", 443}, {"shared", 4433}} {
-		b.Run(port.name, func(b *testing.B) {
-			p.DestinationPort = port.number
+		run    bool // all are of one flow
+	}{{"exclusive", 443, true}, {"shared", 4433, true}, {"exclusive, other flows", 443, false}, {"shared, other flows", 4433, false}} {
+		b.Run(c.name, func(b *testing.B) {
+			p.DestinationPort = c.number
+			var to lookup
 			b.ReportAllocs()
 			for b.Loop() {
 				for range pool.MaxTurn {
-					if r.queue.engine.demux.find(&p, payload) == nil {
+					if !(c.run && to.goesOn(payload)) && !to.find(&r.queue.engine.demux, &p, payload) {
 						b.Fatal("nobody")
 					}
 				}
@@ -99,10 +101,12 @@ func BenchmarkDescribe(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		a := arrivals{q: r.queue, ep: r.ep, turn: r.turn, at: -1}
+		a.train.Packet = p
 		r.turn.Deliveries = 0
+		a.find(payload)
 		for range pool.MaxTurn {
 			a.begin(len(payload))
-			a.append(a.delivery(r.socket(1)), 0, &p, payload)
+			a.append(payload)
 		}
 		r.turn.Taken = 0
 	}

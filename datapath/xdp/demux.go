@@ -38,10 +38,12 @@ func (r *receiver) takes(p *frame.Packet, payload []byte) bool {
 	if r.connected {
 		return p.Source == r.remote && p.SourcePort == r.remotePort
 	}
-	if r.id.Len() == 0 {
-		return true
-	}
-	return r.encoding.Carries(payload, &r.id)
+	return r.carriedBy(payload)
+}
+
+// carriedBy reports whether a datagram carries the receiver's identifier, if it has one.
+func (r *receiver) carriedBy(payload []byte) bool {
+	return r.id.Len() == 0 || r.encoding.Carries(payload, &r.id)
 }
 
 // Wildcards: of both families, and of IPv4.
@@ -84,8 +86,8 @@ func (d *demux) at(port uint16) []*receiver {
 }
 
 // find returns who a datagram is for, nil if nobody. Connected sockets come first.
-func (d *demux) find(p *frame.Packet, payload []byte) (found *receiver) {
-	for _, r := range d.at(p.DestinationPort) {
+func find(list []*receiver, p *frame.Packet, payload []byte) (found *receiver) {
+	for _, r := range list {
 		if (r.connected || found == nil) && r.takes(p, payload) {
 			if found = r; r.connected {
 				break
