@@ -62,13 +62,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 	r, err := measureAll(ctx, o, list, stderr)
-	if err != nil {
+	if r == nil {
 		return err
 	}
+	write := r.writeTable
 	if o.json {
-		return r.writeJSON(stdout)
+		write = r.writeJSON
 	}
-	return r.writeTable(stdout)
+	return errors.Join(write(stdout), err)
 }
 
 const usage = `usage: scripts/bench.sh [OPTION]...

@@ -12,7 +12,7 @@ import (
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
-// measureAll runs every case, ours and plain in turn: A B A B.
+// measureAll runs every case, ours and plain in turn: A B A B. The report has all that succeeded.
 func measureAll(ctx context.Context, o *options, list []benchCase, progress io.Writer) (*report, error) {
 	state, err := os.MkdirTemp("", "msquicxdp-bench-")
 	if err != nil {
@@ -28,19 +28,25 @@ func measureAll(ctx context.Context, o *options, list []benchCase, progress io.W
 	if err != nil {
 		return nil, err
 	}
-	for done := 0; done < len(list); {
-		group := groupAt(list[done:])
-		c := group[0]
-		fmt.Fprintf(progress, "bench: %d/%d %s\n", done+1, len(list), c.name())
-		done += len(group)
-		if err := b.measureGroup(ctx, r, group); err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name(), err)
-		}
-	}
+	err = eachGroup(ctx, list, progress, func(group []benchCase) error { return b.measureGroup(ctx, r, group) })
 	if b.xdp != nil && b.xdp.unthreaded != nil {
 		r.Unthreaded = b.xdp.unthreaded.Error()
 	}
-	return r, nil
+	return r, err
+}
+
+// eachGroup measures one group of cases after the other, also behind one that fails.
+func eachGroup(ctx context.Context, list []benchCase, progress io.Writer, measure func([]benchCase) error) error {
+	var failed []error
+	for done := 0; done < len(list) && ctx.Err() == nil; {
+		group := groupAt(list[done:])
+		fmt.Fprintf(progress, "bench: %d/%d %s\n", done+1, len(list), group[0].name())
+		done += len(group)
+		if err := measure(group); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", group[0].name(), err))
+		}
+	}
+	return errors.Join(append(failed, context.Cause(ctx))...)
 }
 
 // groupAt returns the first cases of a list that are measured in turn with each other: those of a

@@ -22,7 +22,7 @@ func classifierMetric(header string, n int) string { return fmt.Sprintf("%s_%d_n
 // measureClassifier has the kernel run the XDP program again and again (BPF_PROG_TEST_RUN), beside
 // one that looks at the port alone.
 func (b *bench) measureClassifier(ctx context.Context, r *report, c benchCase) error {
-	got, err := b.goBench(ctx, "classifier", "^BenchmarkClassify$/^(exclusive|short|long|other.port)$", b.rounds(200, 20))
+	got, err := b.classify(ctx, "^(exclusive|short|long|other.port)$")
 	if err != nil {
 		return err
 	}
@@ -30,15 +30,49 @@ func (b *bench) measureClassifier(ctx context.Context, r *report, c benchCase) e
 	for _, n := range identifierCounts {
 		for _, header := range []string{"short", "long"} {
 			figures := got[fmt.Sprintf("Classify/%s/identifiers=%d", header, n)]
-			m[classifierMetric(header, n)] = figures["ns/packet"]
-			plain[mPortOnly] = max(plain[mPortOnly], figures["port-only-ns/packet"])
+			m[classifierMetric(header, n)] = figures[leastNs]
+			plain[mPortOnly] = max(plain[mPortOnly], figures["port-only-"+leastNs])
 		}
 	}
-	m["exclusive_ns"] = got["Classify/exclusive/identifiers=1"]["ns/packet"]
-	m["other_port_ns"] = got["Classify/other_port/identifiers=1"]["ns/packet"]
+	m["exclusive_ns"] = got["Classify/exclusive/identifiers=1"][leastNs]
+	m["other_port_ns"] = got["Classify/other_port/identifiers=1"][leastNs]
 	c.variant.mark = markClassifier
 	r.add(c, map[string][]metrics{sideOurs: {m}, sidePlain: {plain}})
 	return nil
+}
+
+// leastNs is what the benchmark calls the least that one of its rounds took. Others on the host
+// make rounds take longer, for seconds at times, but none shorter.
+const leastNs = "least-ns"
+
+// classifierPasses are made from the first case to the last, so that who is in the way of one meets
+// others the next time.
+const classifierPasses = 3
+
+// classify runs those benchmarks of the classifier, and returns the least of each figure.
+func (b *bench) classify(ctx context.Context, pattern string) (map[string]metrics, error) {
+	var all map[string]metrics
+	for range classifierPasses {
+		got, err := b.goBench(ctx, "classifier", "^BenchmarkClassify$/"+pattern, b.rounds(1000, 20))
+		if err != nil {
+			return nil, err
+		}
+		all = leastOf(all, got)
+	}
+	return all, nil
+}
+
+// leastOf takes the least of each figure of benchmarks; a may be nil.
+func leastOf(a, b map[string]metrics) map[string]metrics {
+	if a == nil {
+		return b
+	}
+	for name, figures := range b {
+		for unit, v := range figures {
+			a[name][unit] = min(a[name][unit], v)
+		}
+	}
+	return a
 }
 
 // rounds is how often a benchmark is run, as Go's tests want to be told.
@@ -77,12 +111,12 @@ func (b *bench) goStages(ctx context.Context, m, _ metrics) error {
 		m[metric] = got[name]["ns/datagram"]
 	}
 	m["turn_go_allocations"], m["send_go_allocations"] = got["Turn"]["allocs/op"], got["Send"]["allocs/op"]
-	got, err = b.goBench(ctx, "classifier", "^BenchmarkClassify$/^(exclusive|short)$/^identifiers=1$", b.rounds(200, 20))
+	got, err = b.classify(ctx, "^(exclusive|short)$/^identifiers=1$")
 	if err != nil {
 		return err
 	}
-	m["classifier_exclusive_ns"] = got["Classify/exclusive/identifiers=1"]["ns/packet"]
-	m["classifier_shared_ns"] = got["Classify/short/identifiers=1"]["ns/packet"]
+	m["classifier_exclusive_ns"] = got["Classify/exclusive/identifiers=1"][leastNs]
+	m["classifier_shared_ns"] = got["Classify/short/identifiers=1"][leastNs]
 	return nil
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -11,7 +12,7 @@ import (
 const quickXDPRepeats = 1
 
 // measureXDP runs a job by AF_XDP: the plain loop and every variant, in turn, again and again.
-// All rows have the same runs of the plain loop beside them.
+// All rows have the same runs of the plain loop beside them. One that fails is left out.
 func (b *bench) measureXDP(ctx context.Context, r *report, rows []benchCase) error {
 	if err := b.openXDP(); err != nil {
 		return err
@@ -23,19 +24,27 @@ func (b *bench) measureXDP(ctx context.Context, r *report, rows []benchCase) err
 	if b.o.quick {
 		repeats = quickXDPRepeats
 	}
+	var failures []error
 	for range repeats {
+		var left []benchCase
 		for _, c := range append([]benchCase{plain}, rows...) {
 			_, m, err := b.tryRun(ctx, c, "")
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name(), err)
+			switch {
+			case err == nil:
+				runs[c.variant.name] = append(runs[c.variant.name], m)
+				left = append(left, c)
+			case c.variant.name == plain.variant.name:
+				return fmt.Errorf("%s: %w", c.name(), err) // nothing to compare with
+			default:
+				failures = append(failures, fmt.Errorf("%s: %w", c.name(), err))
 			}
-			runs[c.variant.name] = append(runs[c.variant.name], m)
 		}
+		rows = left[1:]
 	}
 	for _, c := range rows {
 		r.add(c, map[string][]metrics{sideOurs: runs[c.variant.name], sidePlain: runs[plainLoop.name]})
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 // openXDP makes the link for AF_XDP when it is first needed.

@@ -73,11 +73,6 @@ func send(p port, m *meter) {
 
 func echo(p port, m *meter) {
 	ready()
-	back := func(i int, to []byte) int {
-		n := copy(to, p.packet(i))
-		turnAround(to[:n])
-		return n
-	}
 	for m.goesOn() {
 		n := p.peek()
 		if n == 0 {
@@ -86,15 +81,14 @@ func echo(p port, m *meter) {
 			wait(p)
 			continue
 		}
-		for !p.send(n, back) && !m.stop.Load() {
-			m.now.TxCalls++
-			p.kick()
-		}
 		for i := range n {
 			m.now.Bytes += uint64(len(p.packet(i)) - headers)
 		}
 		m.now.Datagrams += uint64(n)
-		p.release()
+		for !p.sendBack() && !m.stop.Load() {
+			m.now.TxCalls++
+			p.kick()
+		}
 		m.now.TxCalls++
 		p.kick()
 	}

@@ -29,6 +29,10 @@ type port interface {
 	// send fills n packets by write, which returns their lengths, and gives them
 	// to the kernel, or returns false without room for all.
 	send(n int, write func(i int, frame []byte) int) bool
+
+	// sendBack turns all packets of the turn around, sends them back and releases them, or
+	// does nothing and returns false without room for all.
+	sendBack() bool
 	kick()
 	close()
 }

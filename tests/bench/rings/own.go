@@ -35,9 +35,13 @@ type own struct {
 	done       *xsk.SharedCompletion
 	classifier *classifier.Classifier
 	descs, out [turn]xsk.Desc
-	chunks     [turn]uint64
+	chunks     [2 * turn]uint64
 	n          int
 	next       uint32
+
+	// Chunks that packets are sent back from, oldest first:
+	flying       [bigRing]uint64
+	sent, landed uint32
 }
 
 func openOwn(o *options) (port, error) {
@@ -59,7 +63,7 @@ func openOwn(o *options) (port, error) {
 	if p.fill, err = xsk.NewSharedFill(p.Fill, chunk); err != nil {
 		return nil, err
 	}
-	if p.done, err = xsk.NewSharedCompletion(p.Completion, make([]uint32, sends), rxChunks, chunk); err != nil {
+	if p.done, err = xsk.NewSharedCompletion(p.Completion, make([]uint32, rxChunks+sends), 0, chunk); err != nil {
 		return nil, err
 	}
 	for i := range uint64(rxChunks) {
@@ -129,6 +133,39 @@ func (p *own) send(n int, write func(int, []byte) int) bool {
 	}
 	p.TX.Submit(p.out[:n])
 	return true
+}
+
+// sendBack sends packets from where they are, as the plain loop does.
+func (p *own) sendBack() bool {
+	p.land()
+	if p.TX.Reserve(p.n) < p.n {
+		return false
+	}
+	for i, d := range p.descs[:p.n] {
+		turnAround(p.packet(i))
+		p.done.Begin(uint32(d.Addr / chunk))
+		p.flying[p.sent%bigRing] = d.Addr
+		p.sent++
+	}
+	p.TX.Submit(p.descs[:p.n])
+	p.RX.Release(p.n)
+	return true
+}
+
+// land gives those chunks to FILL that packets have been sent back from: they land in the
+// order in which they left.
+func (p *own) land() {
+	p.done.Reap(len(p.chunks))
+	chunks := p.chunks[:0]
+	for p.landed != p.sent && len(chunks) < len(p.chunks) {
+		addr := p.flying[p.landed%bigRing]
+		if p.done.Busy(uint32(addr / chunk)) {
+			break
+		}
+		chunks = append(chunks, addr)
+		p.landed++
+	}
+	p.fill.Push(chunks)
 }
 
 func (p *own) kick() {

@@ -16,6 +16,7 @@ type member struct {
 	members  []*pool.Member
 	state    *rundir.Dir
 	outgoing [turn]pool.Outgoing
+	n        int // packets of the turn
 }
 
 func openPool(o *options) (port, error) {
@@ -72,8 +73,12 @@ func (p *program) FDs() []int {
 	return fds[:]
 }
 
+func (p *member) peek() int {
+	p.n = p.Peek(turn)
+	return p.n
+}
+
 func (p *member) fd() int             { return p.FD() }
-func (p *member) peek() int           { return p.Peek(turn) }
 func (p *member) packet(i int) []byte { return p.Packet(i) }
 func (p *member) release()            { p.Release() }
 
@@ -88,6 +93,19 @@ func (p *member) send(n int, write func(int, []byte) int) bool {
 	}
 	p.Submit(p.outgoing[:n])
 	return true
+}
+
+// sendBack copies: a member sends from chunks of its own.
+func (p *member) sendBack() bool {
+	ok := p.send(p.n, func(i int, to []byte) int {
+		n := copy(to, p.Packet(i))
+		turnAround(to[:n])
+		return n
+	})
+	if ok {
+		p.Release()
+	}
+	return ok
 }
 
 func (p *member) kick() { _ = p.Kick() }

@@ -79,7 +79,7 @@ func receiveStages(p *member, m *meter) error {
 	peek, copying, parse, release := w.stages["peek"], w.stages["copy"], w.stages["parse"], w.stages["release"]
 	private := make([]byte, turn*chunk)
 	var lengths [turn]int
-	var packet frame.Packet
+	var train frame.Train
 	for m.goesOn() {
 		w.begin()
 		n := p.Peek(turn)
@@ -93,7 +93,7 @@ func receiveStages(p *member, m *meter) error {
 		}
 		w.lap(copying, n)
 		for i := range n {
-			if frame.Parse(private[i*chunk:][:lengths[i]], &packet) == frame.OK {
+			if verdict, _ := train.Parse(private[i*chunk:][:lengths[i]]); verdict == frame.OK {
 				m.now.Datagrams++
 			}
 		}
