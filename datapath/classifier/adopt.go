@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/msquicxdp/msquicxdp/bpf"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -73,9 +74,17 @@ func (c *Classifier) FDs() FDs {
 // link of another program.
 func Adopt(fds FDs) (*Classifier, error) {
 	c := &Classifier{}
-	err := c.take(fds)
-	if err == nil {
-		err = c.verify()
+	taken := false
+	err := adoption.Do(adopting, func() error {
+		taken = true
+		if err := c.take(fds); err != nil {
+			return err
+		}
+		return c.verify()
+	})
+	if !taken {
+		slices.Sort(fds[:])
+		descriptors.CloseAll(slices.Compact(fds[:]))
 	}
 	if err != nil {
 		c.Close()
@@ -117,7 +126,7 @@ func Open(linkID uint32) (*Classifier, error) {
 	c := &Classifier{}
 	err := c.open(link.ID(linkID))
 	if err == nil {
-		err = c.verify()
+		err = adoption.Do(adopting, c.verify)
 	}
 	if err != nil {
 		c.Close()
@@ -133,7 +142,7 @@ func Look(program uint32) (*Classifier, error) {
 	c := &Classifier{}
 	err := c.openProgram(ebpf.ProgramID(program))
 	if err == nil {
-		err = c.verify()
+		err = adoption.Do(adopting, c.verify)
 	}
 	if err != nil {
 		c.Close()

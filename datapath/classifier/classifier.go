@@ -55,7 +55,7 @@ func Load(o Options) (*Classifier, error) {
 	if c.longest == 0 {
 		c.longest = maxPacket
 	}
-	if err := c.load(); err != nil {
+	if err := loading.Do(making, c.load); err != nil {
 		c.Close()
 		return nil, refused(err)
 	}

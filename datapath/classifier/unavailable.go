@@ -33,8 +33,14 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // Is lets errors.Is compare with [ErrUnavailable].
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
-// descriptors are more than it takes to load the program and its maps.
-const descriptors = 32
+// More descriptors than it takes to load the program and its maps, and to look at those of others.
+const (
+	making   = 32
+	adopting = 4
+)
+
+// The first of each in the process, see [kerr.First].
+var loading, adoption kerr.First
 
 // refused tells a kernel that does not allow or does not know what was asked
 // from one that has run out of something. To compute where in a packet to read takes
@@ -42,7 +48,7 @@ const descriptors = 32
 func refused(err error) error {
 	var rejected *ebpf.VerifierError
 	if errors.Is(err, ebpf.ErrNotSupported) {
-		if few := kerr.Descriptors(descriptors); few != nil {
+		if few := kerr.Descriptors(making); few != nil {
 			return fmt.Errorf("%w: %w", few, err)
 		}
 	}

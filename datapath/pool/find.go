@@ -5,6 +5,8 @@ package pool
 import (
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 )
 
@@ -25,7 +27,7 @@ func (m *Member) find(t topic) (answer, error) { return m.findBy(hand, t) }
 // findBy gets from any member what a question is answered with. All are asked at once
 // whether they have what it is about, so that those that are stopped hold up nobody.
 //
-// Errors: errNobody; [SilentError] where those who have not answered may have it.
+// Errors: errNobody; EMFILE where there is no room for the answer; [SilentError] where those who have not answered may have it.
 func (m *Member) findBy(question kind, t topic) (answer, error) {
 	peers := m.others()
 	type said struct {
@@ -53,6 +55,8 @@ func (m *Member) findBy(question kind, t topic) (answer, error) {
 			silent.Peers = append(silent.Peers, s.Peer)
 		case s.has && s.err == nil && a.Found == 1:
 			return a, nil
+		case errors.Is(s.err, unix.EMFILE):
+			return answer{}, s.err
 		}
 		descriptors.CloseAll(a.fds)
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
@@ -169,6 +171,10 @@ func (m *Member) enter(p *peer) {
 func (m *Member) listenTo(p *peer) {
 	for {
 		in, fds, err := receive(p.conn)
+		if errors.Is(err, unix.EMFILE) && in != nil && in.Kind == reply { // the connection is as good as before
+			p.answered(answer{message: in, err: err})
+			continue
+		}
 		if err == nil {
 			err = m.handle(p, in, fds)
 		}
@@ -202,7 +208,7 @@ func (m *Member) handle(p *peer, in *message, fds []int) error {
 	}
 	switch in.Kind {
 	case reply:
-		p.answered(in, fds)
+		p.answered(answer{message: in, fds: fds})
 		return nil
 	case serve:
 		return m.admit(in, fds)

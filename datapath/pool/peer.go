@@ -36,6 +36,7 @@ const noSlot = MaxSlots
 type answer struct {
 	*message
 	fds []int
+	err error // why they are not there
 }
 
 func newPeer(conn *net.UnixConn, slot uint32) *peer {
@@ -70,7 +71,7 @@ func (p *peer) tellSoon(m message) error {
 	return send(p.conn, &m, nil)
 }
 
-// ask returns the answer to a question.
+// ask returns the answer to a question. EMFILE says that we had no room for its descriptors.
 func (p *peer) ask(k kind, t topic) (answer, error) {
 	p.asking.Lock()
 	defer p.asking.Unlock()
@@ -85,7 +86,7 @@ func (p *peer) ask(k kind, t topic) (answer, error) {
 		select {
 		case a := <-p.answers:
 			if a.ID == p.id {
-				return a, nil
+				return a, a.err
 			}
 			descriptors.CloseAll(a.fds)
 		case <-p.gone:
@@ -106,12 +107,12 @@ func (p *peer) drop() {
 }
 
 // answered hands an answer to who waits for it.
-func (p *peer) answered(m *message, fds []int) {
+func (p *peer) answered(a answer) {
 	p.drop()
 	select {
-	case p.answers <- answer{m, fds}:
+	case p.answers <- a:
 	default: // only one reader fills the room, hence it is free; be safe all the same
-		descriptors.CloseAll(fds)
+		descriptors.CloseAll(a.fds)
 	}
 }
 

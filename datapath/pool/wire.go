@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/internal/descriptors"
+	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
 // Members send each other fixed blocks in the byte order of the machine, one in each
@@ -162,7 +163,8 @@ func send(conn *net.UnixConn, m *message, fds []int) error {
 }
 
 // receive reads one message and its descriptors, which are the caller's and closed on
-// exec. Those of a message that cannot be read are closed.
+// exec. Those of a message that cannot be read are closed. EMFILE says that there was no room for all: then the
+// message has come, without any.
 func receive(conn *net.UnixConn) (*message, []int, error) {
 	buf := make([]byte, messageSize+1)
 	rights := make([]byte, unix.CmsgSpace(maxFDs*4))
@@ -172,14 +174,17 @@ func receive(conn *net.UnixConn) (*message, []int, error) {
 	}
 	fds := descriptors.OfRights(rights[:nr])
 	var m *message
-	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+	if flags&unix.MSG_TRUNC != 0 || flags&unix.MSG_CTRUNC != 0 && len(fds) == maxFDs {
 		err = errors.New("a message that is too long")
 	} else {
 		m, err = decode(buf[:n])
 	}
+	if err == nil && flags&unix.MSG_CTRUNC != 0 {
+		err = kerr.New("recvmsg", "descriptors of another member", unix.EMFILE, "raise RLIMIT_NOFILE of the process")
+	}
 	if err != nil {
 		descriptors.CloseAll(fds)
-		return nil, nil, err
+		return m, nil, err
 	}
 	return m, fds, nil
 }

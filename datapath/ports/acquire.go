@@ -5,6 +5,8 @@ package ports
 import (
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/portres"
 	"github.com/msquicxdp/msquicxdp/portres/hold"
@@ -32,7 +34,11 @@ func Acquire(r Request) (*Lease, error) {
 		return nil, err
 	}
 	l := &Lease{request: r, most: most}
-	if l.state, err = rundir.Open(""); err != nil {
+	l.state, err = rundir.Open("")
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) { // there may well be claims
+		return nil, err
+	}
+	if err != nil {
 		l.state, l.why = nil, err
 	}
 	if err := l.acquire(); err != nil {

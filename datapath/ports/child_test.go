@@ -74,6 +74,10 @@ type server struct {
 
 func childMain(name string) int {
 	s := &server{name: name}
+	if err := netnstest.StartPoller(); err != nil {
+		fmt.Fprintln(os.Stderr, name, err)
+		return 1
+	}
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	for {
 		var o order

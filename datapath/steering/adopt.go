@@ -11,6 +11,7 @@ import (
 
 	"github.com/msquicxdp/msquicxdp/bpf"
 	"github.com/msquicxdp/msquicxdp/cibir"
+	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -59,9 +60,17 @@ func (g *Group) FDs() FDs {
 // size, a configuration that can still be changed, or a program that uses others.
 func Adopt(fds FDs) (*Group, error) {
 	g := &Group{}
-	err := g.take(fds)
-	if err == nil {
-		err = g.verify()
+	taken := false
+	err := adoption.Do(adopting, func() error {
+		taken = true
+		if err := g.take(fds); err != nil {
+			return err
+		}
+		return g.verify()
+	})
+	if !taken {
+		slices.Sort(fds[:])
+		descriptors.CloseAll(slices.Compact(fds[:]))
 	}
 	if err != nil {
 		g.Close()

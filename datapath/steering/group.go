@@ -35,18 +35,21 @@ func Create(encoding cibir.Encoding) (*Group, error) {
 		return nil, fmt.Errorf("steering: %w", err)
 	}
 	g := &Group{encoding: encoding}
-	err := bpf.LoadReuseportObjects(&g.objects, nil)
-	if err == nil {
-		err = g.objects.Config.Put(uint32(0), configuration(encoding))
-	}
-	if err == nil {
-		err = g.objects.Config.Freeze()
-	}
-	if err != nil {
+	if err := creation.Do(making, g.load); err != nil {
 		g.Close()
 		return nil, refused(err)
 	}
 	return g, nil
+}
+
+func (g *Group) load() error {
+	if err := bpf.LoadReuseportObjects(&g.objects, nil); err != nil {
+		return err
+	}
+	if err := g.objects.Config.Put(uint32(0), configuration(g.encoding)); err != nil {
+		return err
+	}
+	return g.objects.Config.Freeze()
 }
 
 func configuration(e cibir.Encoding) bpf.ReuseportConfiguration {

@@ -33,15 +33,21 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // Is lets errors.Is compare with [ErrUnavailable].
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
-// descriptors are more than it takes to load the program and its maps.
-const descriptors = 32
+// More descriptors than it takes to load the program and its maps, and to look at those of others.
+const (
+	making   = 32
+	adopting = 4
+)
+
+// The first of each in the process, see [kerr.First].
+var creation, adoption kerr.First
 
 // refused tells a kernel that does not allow or does not know what was asked
 // from one that has run out of something.
 func refused(err error) error {
 	var rejected *ebpf.VerifierError
 	if errors.Is(err, ebpf.ErrNotSupported) {
-		if few := kerr.Descriptors(descriptors); few != nil {
+		if few := kerr.Descriptors(making); few != nil {
 			return fmt.Errorf("%w: %w", few, err)
 		}
 	}

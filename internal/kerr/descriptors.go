@@ -4,6 +4,7 @@ package kerr
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,4 +27,22 @@ func Descriptors(n int) error {
 		fds = append(fds, fd)
 	}
 	return nil
+}
+
+// First is for the first use of a library that finds out once what the kernel has, and takes it for good that there
+// was no descriptor for it: until a use has succeeded, it is not tried with too few.
+type First struct{ over atomic.Bool }
+
+// Do calls use, where that has succeeded before or n descriptors can be opened.
+func (f *First) Do(n int, use func() error) error {
+	if !f.over.Load() {
+		if err := Descriptors(n); err != nil {
+			return err
+		}
+	}
+	err := use()
+	if err == nil {
+		f.over.Store(true)
+	}
+	return err
 }

@@ -42,7 +42,9 @@ func OpenFDs() (map[int]string, error) {
 // tests.
 func CheckFDs(t testing.TB) {
 	t.Helper()
-	startPoller(t)
+	if err := StartPoller(); err != nil {
+		t.Fatal(err)
+	}
 	before, err := OpenFDs()
 	if err != nil {
 		t.Fatal(err)
@@ -58,16 +60,17 @@ func CheckFDs(t testing.TB) {
 	})
 }
 
-// startPoller makes the Go runtime open its epoll and event descriptors, which
-// it does once and for ever, so that no test is blamed for them.
-func startPoller(t testing.TB) {
-	t.Helper()
+// StartPoller makes the Go runtime open its epoll and event descriptors, which
+// it does once and for ever, so that no test is blamed for them. Later it would end
+// a process that has no descriptor left.
+func StartPoller() error {
 	r, w, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	r.Close()
 	w.Close()
+	return nil
 }
 
 // difference lists the descriptors that are new or refer to something else.
