@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msquicxdp/msquicxdp/datapath/xsk"
+	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
@@ -31,14 +32,16 @@ type job struct {
 	Base           string
 	Ifindex, Queue int
 	Options        Options
-	Rate           int    // packets to send in a second
-	To             uint32 // to which slot
+	Rate           int           // packets to send in a second
+	To             uint32        // to which slot
+	Ahead          time.Duration // its clocks, of ours
 }
 
 // report is what it says on each line that it is asked.
 type report struct {
 	Err        string
 	Slot       uint32
+	Clock      time.Duration
 	Received   uint64
 	Wrong      uint64 // packets of others
 	Missed     uint64 // numbers left out
@@ -165,7 +168,7 @@ func (p *puppet) tell(err error) report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.report
-	r.Slot, r.Sent = p.member.Slot(), p.sent.Load()
+	r.Slot, r.Sent, r.Clock = p.member.Slot(), p.sent.Load(), netnstest.Clock()
 	if err != nil {
 		r.Err = err.Error()
 	}
@@ -290,6 +293,9 @@ func (w *wire) trySpawn(j job) (*child, report, error) {
 	c := &child{w: w, cmd: exec.Command(os.Args[0], "-test.run=^$")}
 	c.cmd.Env = append(os.Environ(), memberEnv+"="+string(text))
 	c.cmd.Stderr = os.Stderr
+	if j.Ahead != 0 {
+		netnstest.SetClocks(w, c.cmd, j.Ahead)
+	}
 	in, orders, err := os.Pipe()
 	if err != nil {
 		w.Fatal(err)

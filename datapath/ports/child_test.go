@@ -55,6 +55,7 @@ type report struct {
 	Shared    bool
 	Shortfall string
 	FDs       int // that are open
+	Clock     time.Duration
 	Misrouted int // datagrams that it got and that are not for it
 }
 
@@ -108,7 +109,7 @@ func (s *server) obey(o order) (r report) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.FDs, r.Misrouted = len(open), s.misrouted
+	r.FDs, r.Misrouted, r.Clock = len(open), s.misrouted, netnstest.Clock()
 	return r
 }
 
@@ -220,6 +221,7 @@ type who struct {
 	groups []uint32
 	lacks  []uintptr // capabilities
 	env    []string
+	ahead  time.Duration // its clocks, of ours
 }
 
 // start starts a child. It is killed with the test.
@@ -235,6 +237,10 @@ func (r *room) start(name string, as who) *child {
 	c.cmd.Env = append(append(append(os.Environ(), r.env...), as.env...), childEnv+"="+name, "GORACE=atexit_sleep_ms=0")
 	c.cmd.Dir = "/"
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs, out, os.Stderr
+	if as.ahead != 0 {
+		c.cmd.Path = os.Args[0]
+		netnstest.SetClocks(r, c.cmd, as.ahead)
+	}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: as.uid, Gid: as.uid, Groups: as.groups}}
 	c.in, c.out = json.NewEncoder(orders), json.NewDecoder(bufio.NewReader(reports))
 	r.ns.Do(r, func() error {
