@@ -12,7 +12,6 @@ import "C"
 import (
 	"fmt"
 	"runtime"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -57,16 +56,6 @@ func failed(err error, reason *[batch.ReasonSize]byte) C.int {
 
 func endpoint(e *C.MqxEndpoint) *batch.Endpoint { return (*batch.Endpoint)(unsafe.Pointer(e)) }
 func request(r *C.MqxOpen) *batch.Open          { return (*batch.Open)(unsafe.Pointer(r)) }
-
-// mqxGoHello returns when the runtime is up. Its first timer makes it open the
-// two descriptors of its network poller now, when C has seen that there is room:
-// later it would end the process if the host had none left.
-//
-//export mqxGoHello
-func mqxGoHello() {
-	defer stay()()
-	time.AfterFunc(time.Hour, func() {}).Stop()
-}
 
 //export mqxGoReserve
 func mqxGoReserve(callers C.uint16_t) {

@@ -137,10 +137,10 @@ static char **make_arguments(void)
 }
 
 /*
- * Starts the runtime with a coarse timer slack, which its first threads inherit and ours does not
- * keep. Go's monitor thread asks to be woken every 20 microseconds while threads come and go
- * between C and Go. Nothing here depends on it, and at that rate it would take time from the
- * workers; with slack the kernel wakes it together with its own timer tick.
+ * Starts the runtime with a coarse timer slack, which its first threads inherit and the monitor
+ * keeps. It asks to be woken every 20 microseconds while threads come and go between C and Go.
+ * Nothing here depends on it, and at that rate it would take time from the workers; with slack the
+ * kernel wakes it together with its own timer tick. The others wait for other processes by timers.
  */
 enum { TIMER_SLACK_NS = 20 * 1000 * 1000 };
 
@@ -157,7 +157,7 @@ static bool has_room_for_descriptors(void)
 }
 
 /* Nor does it live without threads: as many as its start makes, all at once. */
-enum { GO_THREADS = 6 };
+enum { GO_THREADS = 8 };
 
 static void *wait_for_release(void *held)
 {
@@ -213,8 +213,8 @@ static bool start_go(void)
     pthread_sigmask(SIG_SETMASK, &all, &before); /* Go's threads inherit it: no signal is theirs */
     MQX_GO_START(1, arguments);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    mqxGoHello(); /* returns when the runtime is up, and all of its first threads with it */
-    prctl(PR_SET_TIMERSLACK, (unsigned long)(slack > 0 ? slack : 0), 0, 0, 0);
+    /* Returns when the runtime is up, and our thread and its first ones have their slack. */
+    mqxGoHello((unsigned long)(slack > 0 ? slack : 0));
     return true;
 }
 

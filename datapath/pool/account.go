@@ -66,19 +66,20 @@ func (m *Member) account(in *message) *account {
 	m.mu.Lock()
 	q := m.queues[in.Topic]
 	m.mu.Unlock()
-	m.reviewing.Lock()
-	defer m.reviewing.Unlock()
-	if q == nil || q.left {
-		return a
+	if c, ok := q.census(); ok {
+		q.inside(func() { q.account(a, &c) })
 	}
-	c := q.census()
+	return a
+}
+
+// account says where the chunks are, and what the kernel says of each socket.
+func (q *Queue) account(a *account, c *Census) {
 	a.Found, a.Shape = 1, q.shape
 	a.Idle, a.Fill, a.Missing, a.Twice = uint32(c.Idle), uint32(c.Fill), uint32(c.Missing), uint32(c.Twice)
 	for _, seat := range c.Seats {
 		a.Seats[a.Count] = q.accountOf(seat)
 		a.Count++
 	}
-	return a
 }
 
 // accountOf adds to the census of a seat what the kernel says of its socket.

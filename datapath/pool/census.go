@@ -46,30 +46,46 @@ func (m *Member) Audit(ifindex, queue int) (Census, error) {
 	m.mu.Lock()
 	q := m.queues[topic{Ifindex: uint32(ifindex), Queue: uint32(queue), Pool: 1}]
 	m.mu.Unlock()
-	m.reviewing.Lock()
-	defer m.reviewing.Unlock()
-	if q == nil || q.left {
+	c, ok := q.census()
+	if !ok {
 		return Census{}, fmt.Errorf("pool: the member is not in the pool of interface %d, queue %d", ifindex, queue)
 	}
-	return q.census(), nil
+	return c, nil
 }
 
-// census is Audit for who has reviewing.
-func (q *Queue) census() Census {
-	c, whole := q.count()
-	for range censusTurns {
-		if whole && c.Missing == 0 {
+// census counts until nothing is missing, or some times. It fails when the member is not in the
+// pool, or q is nil. Between two counts it makes room for who recovers.
+func (q *Queue) census() (c Census, ok bool) {
+	for turn := range censusTurns {
+		if turn > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		whole := false
+		if ok = q.inside(func() { c, whole = q.count() }); !ok || whole && c.Missing == 0 {
 			break
 		}
-		time.Sleep(time.Millisecond)
-		c, whole = q.count()
 	}
-	return c
+	return c, ok
+}
+
+// inside does something for which the member must be in the pool, and others must not change who
+// else is. It reports whether it could.
+func (q *Queue) inside(do func()) bool {
+	if q == nil {
+		return false
+	}
+	q.member.reviewing.Lock()
+	defer q.member.reviewing.Unlock()
+	if q.left {
+		return false
+	}
+	do()
+	return true
 }
 
 // censusTurns is how often to count anew while members come or go, or a processor has chunks
 // in its hands.
-const censusTurns = 5
+const censusTurns = 6
 
 // count looks at the rings first, since chunks go from them to FILL, and to nowhere else. What
 // the kernel takes from FILL meanwhile still counts there: FILL remembers it. It reports

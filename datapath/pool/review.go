@@ -19,36 +19,34 @@ func (m *Member) wake() {
 // review looks after all pools, until the member is closed. It runs on no data thread.
 func (m *Member) review() {
 	var since time.Time
-	for again := time.Duration(0); ; {
+	for again := false; ; {
 		var later <-chan time.Time
-		if again > 0 {
-			later = time.After(again)
+		if again {
+			later = time.After(untilNextReview(since))
 		}
 		select {
 		case <-m.done:
 			return
 		case since = <-m.wakeups:
-			again = reviewSoonest
 		case <-later:
-			again = min(2*again, reviewLatest)
 		}
-		orphans := false
+		again = false
 		for _, q := range m.pools() {
-			orphans = m.cleanUp(q, since) || orphans
-			orphans = m.replenish(q) || orphans
-		}
-		if !orphans {
-			again = 0
+			unfinished := m.cleanUp(q, since) || m.replenish(q)
+			again = again || unfinished
 		}
 	}
 }
 
-// When to look again for those who are gone, but still have the lock of their seat, or
-// whose seat somebody cleans up who may die himself: there is no event for all of that.
-const (
-	reviewSoonest = time.Millisecond
-	reviewLatest  = time.Second
-)
+// untilNextReview is when to look again for those who are gone, but still have the lock of their
+// seat, or whose seat somebody cleans up who may die himself: there is no event for all of that. It
+// is soon as long as the kernel may be about to end somebody, which takes it tens of milliseconds.
+func untilNextReview(since time.Time) time.Duration {
+	if time.Since(since) < time.Second {
+		return 2 * time.Millisecond
+	}
+	return time.Second
+}
 
 func (m *Member) pools() (queues []*Queue) {
 	m.mu.Lock()
@@ -121,13 +119,13 @@ func (q *Queue) estrange() (some bool) {
 			delete(q.strange, seat)
 			continue
 		}
-		some = true
 		switch s, known := q.strange[seat]; {
 		case !known || s.tenure != t:
 			q.strange[seat] = stranger{t, time.Now()}
-		case time.Since(s.since) > staleAfter:
-			q.evict(seat, t)
+		case time.Since(s.since) > staleAfter && q.evict(seat, t):
+			continue
 		}
+		some = true
 	}
 	return some
 }
@@ -144,13 +142,14 @@ func (q *Queue) isStrange(seat uint32, t tenure) bool {
 	return !held && err == nil
 }
 
-// evict frees a seat.
-func (q *Queue) evict(seat uint32, t tenure) {
+// evict frees a seat, unless somebody has its lock after all.
+func (q *Queue) evict(seat uint32, t tenure) bool {
 	if ok, err := q.file.TryLock(seatAt+int64(seat), 1); !ok || err != nil {
-		return
+		return false
 	}
 	q.control.seats[seat].owner.CompareAndSwap(uint32(t), uint32(t.next()))
 	q.unlock(seat)
+	return true
 }
 
 // stranger is who is said to have a seat, and since when that has been seen.

@@ -8,7 +8,9 @@
  *   rest      with a datapath and sockets, but without traffic: costs no processor time
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -83,6 +85,27 @@ static void check_handlers(const struct habits *before, const struct habits *now
     }
 }
 
+enum { GO_THREADS_ON_TIME = 4 };
+
+/* How many threads have timers that are not late by milliseconds. */
+static int threads_on_time(void)
+{
+    int on_time = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;) {
+        char path[sizeof(task->d_name) + 32];
+        unsigned long slack = 0;
+        (void)snprintf(path, sizeof(path), "/proc/%s/timerslack_ns", task->d_name);
+        FILE *file = fopen(path, "re");
+        if (file != NULL) {
+            on_time += fscanf(file, "%lu", &slack) == 1 && slack < 1000000;
+            (void)fclose(file);
+        }
+    }
+    (void)closedir(tasks);
+    return on_time;
+}
+
 static void started(void)
 {
     struct habits before, now;
@@ -99,6 +122,7 @@ static void started(void)
     check_handlers(&before, &now);
     CHECK_EQ(now.blocked, before.blocked);
     CHECK_EQ(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), timer_slack);
+    CHECK(threads_on_time() >= 1 + GO_THREADS_ON_TIME);
     CHECK_LE(with.threads, 1 + guest_go_threads(1));
     CHECK_LE(with.fds, without.fds + WORKER_FDS + GUEST_GO_FDS);
     guest_say("threads: %d", with.threads - without.threads);
