@@ -49,11 +49,12 @@ const leastNs = "least-ns"
 // others the next time.
 const classifierPasses = 3
 
-// classify runs those benchmarks of the classifier, and returns the least of each figure.
+// classify runs those benchmarks of the classifier, and returns the least of each figure. A round
+// takes the kernel some ten milliseconds to get ready for, however short it is.
 func (b *bench) classify(ctx context.Context, pattern string) (map[string]metrics, error) {
 	var all map[string]metrics
 	for range classifierPasses {
-		got, err := b.goBench(ctx, "classifier", "^BenchmarkClassify$/"+pattern, b.rounds(1000, 20))
+		got, err := b.goBench(ctx, "classifier", "^BenchmarkClassify$/"+pattern, b.rounds(60, 7))
 		if err != nil {
 			return nil, err
 		}
