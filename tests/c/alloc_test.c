@@ -200,6 +200,122 @@ TEST(buffers_of_a_send)
     duo_close(&d);
 }
 
+/* ---- by AF_XDP ---- */
+
+/* A server and a client that ask for XDP, and the way of the client's datagrams. */
+static bool duo_open_xdp(struct duo *d)
+{
+    memset(d, 0, sizeof(*d));
+    if (!rig_open_external(&d->rig, 1)) {
+        return false;
+    }
+    inbox_init(&d->server_in, &d->rig);
+    inbox_init(&d->client_in, &d->rig);
+    inbox_init(&d->accepted_in, &d->rig);
+    d->server_in.raw = d->client_in.raw = true;
+    d->server = rig_udp_flags(
+        &d->rig, &d->server_in, NULL, NULL,
+        (CXPLAT_SOCKET_FLAGS)(CXPLAT_SOCKET_FLAG_XDP | CXPLAT_SOCKET_SERVER_OWNED));
+    QUIC_ADDR local = socket_local(d->server);
+    d->address = addr(wire_ip4[0], addr_port(&local));
+    d->client = rig_udp_flags(&d->rig, &d->client_in, NULL, &d->address, CXPLAT_SOCKET_FLAG_XDP);
+    d->route = duo_resolved(d);
+    return check_failures() == 0;
+}
+
+/* What cannot be sent for want of memory is not sent, or is refused; what follows arrives. */
+static bool xdp_send_with_failure(unsigned n)
+{
+    struct duo d;
+    if (!CHECK(duo_open_xdp(&d))) {
+        return false;
+    }
+    CXPLAT_SEND_CONFIG config = {.Route = &d.route};
+    host_fail_nth(HOST_ALL_THREADS, n);
+    CXPLAT_ROUTE again = {.RemoteAddress = d.address, .LocalAddress = socket_local(d.client)};
+    CHECK_EQ(CxPlatResolveRoute(d.client, &again, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
+    CXPLAT_SEND_DATA *send = CxPlatSendDataAlloc(d.client, &config);
+    QUIC_BUFFER *buffer = send != NULL ? CxPlatSendDataAllocBuffer(send, 500) : NULL;
+    if (buffer != NULL) {
+        pattern_fill(buffer->Buffer, 500, 3);
+        CxPlatSocketSend(d.client, &d.route, send);
+    } else {
+        CxPlatSendDataFree(send);
+    }
+    bool hit = was_hit(n);
+    CHECK((buffer == NULL) <= hit);
+    uint64_t before = buffer != NULL;
+    CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, before));
+    CHECK(send_pattern(d.client, &d.route, 500, 4));
+    CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, before + 1));
+    const struct mail *m = inbox_mail(&d.server_in, (unsigned)before);
+    CHECK(m != NULL && m->length == 500 && pattern_holds(m->data, 500, 4));
+    duo_close(&d);
+    return hit;
+}
+
+TEST(xdp_sends)
+{
+    unsigned n = 1;
+    REQUIRE(wire_open());
+    while (n < MOST && xdp_send_with_failure(n)) {
+        n++;
+    }
+    CHECK(n > 1 && n < MOST);
+    CHECK(wire_close());
+}
+
+static bool xdp_receive_with_failure(unsigned n)
+{
+    struct duo d;
+    if (!CHECK(duo_open_xdp(&d))) {
+        return false;
+    }
+    CHECK(send_batch(d.client, &d.route, 20, 500, 0));
+    host_fail_nth(HOST_ALL_THREADS, n);
+    host_pool_poll(d.rig.pool, 0, 1000);
+    host_pool_poll(d.rig.pool, 0, 0);
+    bool hit = was_hit(n);
+    CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 20)); /* a single failure loses nothing */
+    for (unsigned i = 0; i < 20; i++) {
+        const struct mail *m = inbox_mail(&d.server_in, i);
+        CHECK(m != NULL && m->length == 500 && pattern_holds(m->data, 500, i));
+    }
+    duo_close(&d);
+    return hit;
+}
+
+TEST(xdp_receives)
+{
+    unsigned n = 1;
+    REQUIRE(wire_open());
+    while (n < MOST && xdp_receive_with_failure(n)) {
+        n++;
+    }
+    CHECK(n < MOST);
+    CHECK(wire_close());
+}
+
+/* None at all, for a while: datagrams wait, or are lost, and later all is as before. */
+TEST(xdp_receives_without_any_memory)
+{
+    struct duo d;
+    REQUIRE(wire_open() && duo_open_xdp(&d));
+    CHECK(send_pattern(d.client, &d.route, 500, 1));
+    host_fail_every(HOST_ALL_THREADS, 1);
+    for (int i = 0; i < 50; i++) {
+        host_pool_poll(d.rig.pool, 0, i == 0 ? 1000 : 0);
+    }
+    CHECK(host_fail_off(HOST_ALL_THREADS) != 0);
+    CHECK_EQ(inbox_count(&d.server_in, INBOX_CHAINS), 0);
+    for (uint32_t i = 0; i < 100; i++) {
+        CHECK(send_pattern(d.client, &d.route, 500, 2));
+    }
+    CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 100));
+    duo_close(&d);
+    CHECK(wire_close());
+}
+
 /* ---- receiving ---- */
 
 /* Datagrams for which there is no memory wait, or are lost; those that come later arrive. */
@@ -363,6 +479,9 @@ CHECK_MAIN(
     CASE(xdp_sockets),
     CASE(sends),
     CASE(buffers_of_a_send),
+    CASE(xdp_sends),
+    CASE(xdp_receives),
+    CASE(xdp_receives_without_any_memory),
     CASE(receives),
     CASE(receives_without_any_memory),
     CASE(accepted_connections),
