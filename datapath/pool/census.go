@@ -53,29 +53,29 @@ func (m *Member) Audit(ifindex, queue int) (Census, error) {
 	return c, nil
 }
 
-// census counts until nothing is missing, or some times. It fails when the member is not in the
-// pool, or q is nil. Between two counts it makes room for who recovers.
+// census counts until everything is where it belongs, or some times. It fails when the member is not in the
+// pool, or q is nil.
 func (q *Queue) census() (c Census, ok bool) {
 	for turn := range censusTurns {
 		if turn > 0 {
 			time.Sleep(time.Millisecond)
 		}
 		whole := false
-		if ok = q.inside(func() { c, whole = q.count() }); !ok || whole && c.Missing == 0 {
+		if ok = q.inside(func() { c, whole = q.count() }); !ok || whole && c.Missing == 0 && c.Twice == 0 {
 			break
 		}
 	}
 	return c, ok
 }
 
-// inside does something for which the member must be in the pool, and others must not change who
-// else is. It reports whether it could.
+// inside does something for which the member must be in the pool, while others come, go and are
+// cleaned up after. It reports whether it could.
 func (q *Queue) inside(do func()) bool {
 	if q == nil {
 		return false
 	}
-	q.member.reviewing.Lock()
-	defer q.member.reviewing.Unlock()
+	q.looking.RLock()
+	defer q.looking.RUnlock()
 	if q.left {
 		return false
 	}

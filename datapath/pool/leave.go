@@ -64,8 +64,10 @@ func (q *Queue) vanish() {
 	m.mu.Lock()
 	delete(m.queues, q.topic)
 	m.mu.Unlock()
+	q.looking.Lock()
 	q.mu.Lock()
 	q.left = true
 	q.mu.Unlock()
+	q.looking.Unlock()
 	q.announce()
 }

@@ -33,7 +33,7 @@ type Member struct {
 	// joining orders Join, Leave and Close of this member.
 	joining sync.Mutex
 
-	// reviewing belongs to who looks at pools as a whole: to recover, to count, to end.
+	// reviewing belongs to who looks after pools as a whole: to recover, to supply, to end.
 	reviewing sync.Mutex
 	wakeups   chan time.Time // of room one: that a review is due, since when
 	done      chan struct{}  // closed by Close

@@ -30,6 +30,8 @@ type Queue struct {
 	number uint32
 	tenure tenure
 
+	looking sync.RWMutex // read: by who looks at the pool, which stays as it is mapped
+
 	mu      sync.Mutex // for a moment: what follows
 	others  []*sibling
 	left    bool
