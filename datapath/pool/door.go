@@ -16,6 +16,7 @@ import (
 const (
 	doorAt    = 0    // of each file: who changes anything
 	programAt = 1    // of an interface's: shared by all who have the program
+	supplyAt  = 1    // of a queue's: who gives chunks to FILL that are nowhere
 	seatAt    = 1024 // and up, of a queue's
 	slotAt    = 1024 // and up, of the namespace's
 	versionAt = 4096 // and up: shared by all members of that version

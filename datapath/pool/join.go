@@ -69,9 +69,7 @@ func (q *Queue) join(mode xsk.Mode) (err error) {
 		q.vanish()
 		return err
 	}
-	q.member.reviewing.Lock()
-	defer q.member.reviewing.Unlock()
-	q.supply() // or, where somebody is not known yet, a review will
+	q.member.supply(q) // or, where that cannot be now, a review will
 	return nil
 }
 

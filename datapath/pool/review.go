@@ -32,7 +32,7 @@ func (m *Member) review() {
 		}
 		again = false
 		for _, q := range m.pools() {
-			unfinished := m.cleanUp(q, since) || m.replenish(q)
+			unfinished := m.cleanUp(q, since) || !m.supply(q)
 			again = again || unfinished
 		}
 	}

@@ -21,10 +21,18 @@ func (q *Queue) due() (chunks []uint64) {
 
 // supply gives to FILL what is due and nowhere: the chunks of a seat that has been taken for the
 // first time, and those that somebody lost, when FILL has gone round since. (What is still in
-// the memory of FILL the kernel may have in its hands, see missing.) The caller is at the door of the
-// queue, so that no two do so at a time. It reports whether it could: it must know all members,
-// in whose RX rings chunks may be.
-func (q *Queue) supply() bool {
+// the memory of FILL the kernel may have in its hands, see missing.) It reports whether it could: nobody
+// else may be at it, and all members must be known, in whose RX rings chunks may be.
+func (m *Member) supply(q *Queue) bool {
+	m.reviewing.Lock()
+	defer m.reviewing.Unlock()
+	if q.left {
+		return true
+	}
+	if ok, err := q.file.TryLock(supplyAt, 1); !ok || err != nil {
+		return false
+	}
+	defer q.file.Unlock(supplyAt, 1)
 	if !q.knowsAll() {
 		return false
 	}
@@ -43,27 +51,4 @@ func (q *Queue) knowsAll() bool {
 		}
 	}
 	return true
-}
-
-// replenish is supply for who is not at the door. It reports whether to come again, since somebody
-// else is there.
-func (m *Member) replenish(q *Queue) (again bool) {
-	if !m.joining.TryLock() { // our own Join may be at the door, with the same file
-		return true
-	}
-	defer m.joining.Unlock()
-	m.reviewing.Lock()
-	defer m.reviewing.Unlock()
-	if q.left {
-		return false
-	}
-	ok, err := knock(q.file, m.dir, q.topic.lockFile())
-	if err != nil {
-		return false
-	}
-	if ok {
-		ok = q.supply()
-	}
-	_ = leave(q.file)
-	return !ok
 }

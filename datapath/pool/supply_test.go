@@ -77,9 +77,9 @@ func TestLostChunksComeBack(t *testing.T) {
 // resupply does what a review does, and wants it to be done.
 func (a *actor) resupply() {
 	a.w.Helper()
-	for deadline := time.Now().Add(limit); a.replenish(a.Queue); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(limit); !a.supply(a.Queue); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			a.w.Fatal("somebody stays at the door")
+			a.w.Fatal("it cannot be done")
 		}
 	}
 }
@@ -91,11 +91,11 @@ func TestNoChunksBesideAStranger(t *testing.T) {
 	a := w.act(small)
 	unknown := &a.control.seats[small.Members-1].owner
 	unknown.Store(uint32(tenure(0).next().of(nobody - 1)))
-	if a.supply() {
+	if a.supply(a.Queue) {
 		t.Error("chunks were given, although somebody is not known")
 	}
 	unknown.Store(0)
-	if !a.supply() {
+	if !a.supply(a.Queue) {
 		t.Error("no chunks were given, although nobody else is there")
 	}
 	w.audit(a.Member)
