@@ -28,6 +28,17 @@ if(MSQUICXDP_TSAN)
     set(command_tsan "${SETARCH}" -R)
 endif()
 
+# Another process, for c.liar: a member that lies.
+set(liar "${PROJECT_BINARY_DIR}/liar")
+file(GLOB liar_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/datapath/pool/*_test.go")
+add_custom_command(
+    OUTPUT "${liar}"
+    COMMAND "${PROJECT_SOURCE_DIR}/scripts/liar.sh" "${liar}"
+    DEPENDS ${liar_sources} ${archive_sources} "${PROJECT_SOURCE_DIR}/scripts/liar.sh"
+    COMMENT "Building the member that lies"
+    VERBATIM)
+add_custom_target(liar_program ALL DEPENDS "${liar}")
+
 set(warnings -Wall -Wextra -Werror)
 file(GLOB host_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/host/*.c")
 
@@ -55,7 +66,7 @@ function(add_c_test source variant)
     add_test(NAME ${test} COMMAND ${command_${variant}} $<TARGET_FILE:${program}>)
     # Claims on ports are the test's own affair, not the machine's.
     set_tests_properties(${test} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS "c;${variant}"
-        ENVIRONMENT "MSQUICXDP_STATE_DIR=${PROJECT_BINARY_DIR}/state")
+        ENVIRONMENT "MSQUICXDP_STATE_DIR=${PROJECT_BINARY_DIR}/state;MSQUICXDP_TEST_LIAR=${liar}")
 endfunction()
 
 foreach(variant IN LISTS variants)

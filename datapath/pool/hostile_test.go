@@ -19,6 +19,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
+	"github.com/msquicxdp/msquicxdp/datapath/classifier"
 	"github.com/msquicxdp/msquicxdp/internal/netnstest"
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
@@ -56,6 +57,24 @@ var abouts = map[string]func(*hostile) error{
 	"words":       func(*hostile) error { return nil }, // only sends messages
 }
 
+// anyKernel adopts real classifiers, too: tests/c/liar_test.c has this program lie to a host.
+type anyKernel struct{ testKernel }
+
+type realProgram struct{ *classifier.Classifier }
+
+func (p realProgram) FDs() []int {
+	fds := p.Classifier.FDs()
+	return fds[:]
+}
+
+func (k anyKernel) Adopt(ifindex int, fds []int) (Program, error) {
+	if len(fds) != len(classifier.FDs{}) {
+		return k.testKernel.Adopt(ifindex, fds)
+	}
+	c, err := classifier.Adopt(classifier.FDs(fds))
+	return realProgram{c}, err
+}
+
 func hostileMain() {
 	h := &hostile{}
 	err := json.Unmarshal([]byte(os.Getenv(hostileEnv)), &h.scheme)
@@ -65,7 +84,7 @@ func hostileMain() {
 		dir, err = rundir.Open(h.Base)
 	}
 	if err == nil {
-		h.Member, err = Open(dir, testKernel{link.XDPDriverMode})
+		h.Member, err = Open(dir, anyKernel{testKernel{link.XDPDriverMode}})
 	}
 	if err == nil {
 		h.Queue, err = h.Member.Join(h.Ifindex, 0, small)

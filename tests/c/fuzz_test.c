@@ -7,6 +7,8 @@
  * MSQUICXDP_FUZZ_SECONDS says how long (5), MSQUICXDP_FUZZ_SEED where it begins (1). The seed fixes what each thread
  * asks for, not how threads meet.
  */
+#include <fcntl.h>
+#include <linux/bpf.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #include "host/peer.h"
 #include "host/platform.h"
 #include "host/random.h"
+#include "host/redirect.h"
 #include "host/rig.h"
 #include "host/wire.h"
 
@@ -48,6 +51,7 @@ static _Atomic bool stop;
 static _Atomic uint64_t seed, streams;
 static _Atomic uint64_t pending, resolved; /* resolutions that will call back; that did */
 static _Atomic uint64_t datagrams, raw;    /* received; of them by AF_XDP */
+static _Atomic uint64_t mapped;            /* datapaths that were in map mode */
 
 /* ---- counting calls ---- */
 
@@ -617,14 +621,46 @@ static void ask_host(struct random *r)
     counters_now();
 }
 
+enum { MAPS = 4 };
+
+/* A map for map mode: a right one, one of another type, no map, no descriptor. It is the caller's to close. */
+static int any_map(struct random *r)
+{
+    switch (random_below(r, 6)) {
+    case 0: return redirect_map(BPF_MAP_TYPE_ARRAY, 1 + random_below(r, 4));
+    case 1: return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    case 2: return -1 - (int)random_below(r, 3);
+    case 3: return (1 << 20) + (int)random_below(r, 1000); /* dead */
+    default: return redirect_map(BPF_MAP_TYPE_XSKMAP, 1 + random_below(r, 4));
+    }
+}
+
+/* Half of all are not for map mode. The others name interfaces that are there, that are not, or the same twice. */
+static CXPLAT_DATAPATH_INIT_CONFIG any_config(struct random *r, CXPLAT_XDP_MAP_CONFIG maps[MAPS])
+{
+    static const uint32_t none[] = {0, 77, UINT32_MAX};
+    uint32_t count = random_below(r, MAPS + 1);
+    for (unsigned i = 0; i < MAPS; i++) {
+        maps[i].InterfaceIndex = random_one_in(r, 3) ? none[random_below(r, 3)]
+                                                     : if_nametoindex(wire_end[random_below(r, 2)]);
+        maps[i].MapHandle = -1;
+    }
+    if (random_one_in(r, 2)) {
+        return (CXPLAT_DATAPATH_INIT_CONFIG){.XdpMapConfigs = maps};
+    }
+    for (unsigned i = 0; i < count; i++) {
+        maps[i].MapHandle = any_map(r);
+    }
+    return (CXPLAT_DATAPATH_INIT_CONFIG){
+        .XdpMapConfigs = random_one_in(r, 8) ? NULL : maps, .XdpMapConfigCount = count};
+}
+
 /* Another datapath on the same pool, as tools have it. */
 static void another_datapath(struct random *r)
 {
     static const CXPLAT_UDP_DATAPATH_CALLBACKS half = {0};
-    CXPLAT_XDP_MAP_CONFIG map = {.InterfaceIndex = random_below(r, 5), .MapHandle = -1};
-    CXPLAT_DATAPATH_INIT_CONFIG config = {
-        .XdpMapConfigs = random_one_in(r, 2) ? &map : NULL,
-        .XdpMapConfigCount = random_below(r, 8) / 6};
+    CXPLAT_XDP_MAP_CONFIG maps[MAPS];
+    CXPLAT_DATAPATH_INIT_CONFIG config = any_config(r, maps);
     CXPLAT_DATAPATH *datapath = NULL;
     QUIC_STATUS status = CALL(
         CxPlatDataPathInitialize,
@@ -633,7 +669,13 @@ static void another_datapath(struct random *r)
         random_one_in(r, 20) ? NULL : stage.rig.pool, random_one_in(r, 4) ? NULL : &config,
         random_one_in(r, 20) ? NULL : &datapath);
     CHECK((datapath != NULL) == (status == QUIC_STATUS_SUCCESS));
+    atomic_fetch_add(&mapped, datapath != NULL && config.XdpMapConfigCount > 0);
     CALL(CxPlatDataPathUninitialize, datapath);
+    for (unsigned i = 0; i < MAPS; i++) {
+        if (maps[i].MapHandle >= 0) {
+            close(maps[i].MapHandle);
+        }
+    }
 }
 
 /* ---- threads ---- */
@@ -842,9 +884,10 @@ static void report(unsigned episodes)
         CHECK(n > 0);
     }
     printf(
-        "fuzz: episodes=%u seed=%llu datagrams=%llu raw=%llu calls=%llu\n", episodes,
+        "fuzz: episodes=%u seed=%llu datagrams=%llu raw=%llu mapped=%llu calls=%llu\n", episodes,
         (unsigned long long)atomic_load(&seed), (unsigned long long)atomic_load(&datagrams),
-        (unsigned long long)atomic_load(&raw), (unsigned long long)total);
+        (unsigned long long)atomic_load(&raw), (unsigned long long)atomic_load(&mapped),
+        (unsigned long long)total);
 }
 
 TEST(any_order)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -13,39 +12,34 @@
 #include <unistd.h>
 
 #include "host/duo.h"
+#include "host/process.h"
 #include "host/wire.h"
 
 enum { PORT = 4433, ID_AT = 3 }; /* where a datagram's identifier is: a byte, and the offset of 2 */
 
-static const char *directory(void)
-{
-    const char *named = getenv("MSQUICXDP_STATE_DIR");
-    return named != NULL && *named != '\0' ? named : "/run/msquicxdp";
-}
-
 /* A file system of 16 KiB in the place of the state directory. Mounts are the test's own. */
 static bool state_open(void)
 {
-    (void)!mkdir(directory(), 0755);
-    return CHECK_EQ(mount("tmpfs", directory(), "tmpfs", 0, "size=16k,mode=0755"), 0) &&
+    (void)!mkdir(host_state_dir(), 0755);
+    return CHECK_EQ(mount("tmpfs", host_state_dir(), "tmpfs", 0, "size=16k,mode=0755"), 0) &&
            CHECK(wire_open());
 }
 
 static void state_close(void)
 {
     CHECK(wire_close());
-    CHECK_EQ(umount2(directory(), MNT_DETACH), 0);
+    CHECK_EQ(umount2(host_state_dir(), MNT_DETACH), 0);
 }
 
 static bool state_remount(unsigned long flags, const char *options)
 {
-    return CHECK_EQ(mount("tmpfs", directory(), "tmpfs", MS_REMOUNT | flags, options), 0);
+    return CHECK_EQ(mount("tmpfs", host_state_dir(), "tmpfs", MS_REMOUNT | flags, options), 0);
 }
 
 static const char *ballast(void)
 {
     static char path[300];
-    snprintf(path, sizeof(path), "%s/ballast", directory());
+    snprintf(path, sizeof(path), "%s/ballast", host_state_dir());
     return path;
 }
 
@@ -68,7 +62,7 @@ static int delete_one(const char *path, const struct stat *st, int type, struct 
 /* All that is in it. */
 static void state_delete(void)
 {
-    CHECK_EQ(nftw(directory(), delete_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    CHECK_EQ(nftw(host_state_dir(), delete_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* What a process would be: a datapath, with a server of the port that all share. */
@@ -205,7 +199,7 @@ TEST(without_files)
     char options[40];
     REQUIRE(state_open());
     REQUIRE(member_open(&a, 1) && member_open(&b, 2));
-    CHECK_EQ(statfs(directory(), &f), 0);
+    CHECK_EQ(statfs(host_state_dir(), &f), 0);
     snprintf(options, sizeof(options), "nr_inodes=%lu", (unsigned long)(f.f_files - f.f_ffree));
     REQUIRE(state_remount(0, options));
     refused(3, "no space left on device");

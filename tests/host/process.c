@@ -46,6 +46,12 @@ int host_thread_count(void)
     return n;
 }
 
+const char *host_state_dir(void)
+{
+    const char *named = getenv("MSQUICXDP_STATE_DIR");
+    return named != NULL && *named != '\0' ? named : "/run/msquicxdp";
+}
+
 void host_fds_print_new(const struct fd_set_of_process *before, const struct fd_set_of_process *now)
 {
     for (int fd = 0; fd < HOST_MAX_FDS; fd++) {

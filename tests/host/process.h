@@ -17,6 +17,9 @@ void host_fds(struct fd_set_of_process *set);
 int host_fd_count(void);
 int host_thread_count(void);
 
+/* The base of the state directory. */
+const char *host_state_dir(void);
+
 /* Prints to stderr which descriptors are in `now` and were not in `before`. */
 void host_fds_print_new(
     const struct fd_set_of_process *before, const struct fd_set_of_process *now);
