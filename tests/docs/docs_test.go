@@ -92,6 +92,33 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 }
 
+var cTestName = regexp.MustCompile("`([a-z]+(?:_[a-z]+)+)`")
+
+// So must one that names a test in C, or its file.
+func TestNamedTestsInCExist(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "tests", "c", "*_test.c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources strings.Builder
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources.WriteString(filepath.Base(f) + "\n" + string(text))
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs", "RELIABILITY.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range cTestName.FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(sources.String(), "TEST("+m[1]+")") && !strings.Contains(sources.String(), m[1]+".c\n") {
+			t.Errorf("RELIABILITY.md names the test %s, which is not there", m[1])
+		}
+	}
+}
+
 var counter = regexp.MustCompile("`((?:xdp|rx|tx)_[a-z_]+)`")
 
 // A counter that a page names is one of the header.
