@@ -17,7 +17,7 @@ type Options struct {
 	Send    int // chunks to send of each member, a power of two from 64 to 16384; 256
 
 	// Spare is how many chunks there are for packets beyond all RX rings, so that those
-	// of members that have stopped take nothing from the others: 256. With zero-copy
+	// of members that have stopped take nothing from the others: 64. With zero-copy
 	// the device's own ring comes on top.
 	Spare int
 
@@ -35,7 +35,7 @@ const (
 	defaultMembers = 16
 	defaultRing    = 512
 	defaultSend    = 256
-	defaultSpare   = 256
+	defaultSpare   = 64
 	minRing        = 64
 	maxRing        = 1 << 14
 	maxSpare       = 1 << 16
