@@ -97,8 +97,8 @@ void host_pool_delete(CXPLAT_WORKER_POOL *pool)
     }
     for (uint32_t i = 0; i < pool->count; i++) {
         worker_stop(&pool->workers[i]);
-        if (atomic_load(&pool->workers[i].linked) != 0) {
-            check_fail("worker %u ends with an execution context linked", i);
+        if (atomic_load(&pool->workers[i].staying) != 0) {
+            check_fail("worker %u ends with an execution context that it has run", i);
         }
     }
     for (uint32_t i = 0; i < pool->count; i++) {

@@ -27,7 +27,8 @@ void host_pool_close(CXPLAT_WORKER_POOL *pool);
 /*
  * Closes the pool, waits for the last reference (while the workers go on), ends the workers and
  * frees all. It is a failure of the test when references are left at the deadline, were released
- * with another kind than taken, or when an execution context is still linked.
+ * with another kind than taken, or when an execution context that has run is still linked. One that
+ * has not yet may be: workers do not wait for it.
  */
 void host_pool_delete(CXPLAT_WORKER_POOL *pool);
 

@@ -13,10 +13,7 @@
 #include "host/order.h"
 #include "host/wait.h"
 
-static void nothing_to_do(CXPLAT_CQE *event)
-{
-    (void)event;
-}
+static void woken(CXPLAT_CQE *event);
 
 bool worker_init(struct worker *w, uint16_t processor)
 {
@@ -24,7 +21,8 @@ bool worker_init(struct worker *w, uint16_t processor)
     pthread_mutex_init(&w->lock, NULL);
     host_cond_init(&w->came_round);
     w->processor = processor;
-    w->wake.Completion = nothing_to_do;
+    w->state.WaitTime = UINT32_MAX;
+    w->wake.Completion = woken;
     w->queue = epoll_create1(EPOLL_CLOEXEC);
     w->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = &w->wake};
@@ -56,8 +54,7 @@ static CXPLAT_EXECUTION_CONTEXT *context_of(CXPLAT_SLIST_ENTRY *entry)
 
 void worker_add_context(struct worker *w, CXPLAT_EXECUTION_CONTEXT *context)
 {
-    atomic_fetch_add(&w->linked, 1);
-    context->CxPlatContext = w;
+    context->CxPlatContext = NULL;
     pthread_mutex_lock(&w->lock);
     context->Entry.Next = w->arriving;
     w->arriving = &context->Entry;
@@ -65,18 +62,19 @@ void worker_add_context(struct worker *w, CXPLAT_EXECUTION_CONTEXT *context)
     worker_wake(w);
 }
 
-static void take_arriving(struct worker *w)
+/* The latest is the first to be run. */
+static void woken(CXPLAT_CQE *event)
 {
+    struct worker *w = (struct worker *)((char *)event->data.ptr - offsetof(struct worker, wake));
     pthread_mutex_lock(&w->lock);
-    CXPLAT_SLIST_ENTRY *entry = w->arriving;
+    CXPLAT_SLIST_ENTRY **tail = &w->arriving;
+    while (*tail != NULL) {
+        tail = &(*tail)->Next;
+    }
+    *tail = w->contexts;
+    w->contexts = w->arriving;
     w->arriving = NULL;
     pthread_mutex_unlock(&w->lock);
-    while (entry != NULL) {
-        CXPLAT_SLIST_ENTRY *next = entry->Next;
-        entry->Next = w->contexts;
-        w->contexts = entry;
-        entry = next;
-    }
 }
 
 /* FALSE when the context wants to be unlinked; then its memory is no longer ours to read. */
@@ -86,20 +84,24 @@ static bool run_context(struct worker *w, CXPLAT_EXECUTION_CONTEXT *context)
     if (!ready && context->NextTimeUs > w->state.TimeNow) {
         return true;
     }
-    return context->Callback(context->Context, &w->state);
+    bool stayed = context->CxPlatContext != NULL;
+    bool stays = context->Callback(context->Context, &w->state);
+    if (stays) {
+        context->CxPlatContext = w;
+    }
+    atomic_fetch_add(&w->staying, (int)stays - (int)stayed);
+    return stays;
 }
 
-int worker_run_contexts(struct worker *w)
+static void run_contexts(struct worker *w)
 {
     uint64_t next_time = UINT64_MAX;
-    take_arriving(w);
     w->state.TimeNow = host_now_us();
     for (CXPLAT_SLIST_ENTRY **link = &w->contexts; *link != NULL;) {
         CXPLAT_EXECUTION_CONTEXT *context = context_of(*link);
         CXPLAT_SLIST_ENTRY *next = context->Entry.Next;
         if (!run_context(w, context)) {
             *link = next;
-            atomic_fetch_sub(&w->linked, 1);
             continue;
         }
         bool ready = __atomic_load_n(&context->Ready, __ATOMIC_ACQUIRE);
@@ -108,9 +110,21 @@ int worker_run_contexts(struct worker *w)
         link = &context->Entry.Next;
     }
     if (next_time == UINT64_MAX) {
-        return -1;
+        w->state.WaitTime = UINT32_MAX;
+    } else if (next_time <= w->state.TimeNow) {
+        w->state.WaitTime = 0;
+    } else {
+        w->state.WaitTime = (uint32_t)((next_time - w->state.TimeNow + 999) / 1000);
     }
-    return next_time <= w->state.TimeNow ? 0 : (int)((next_time - w->state.TimeNow + 999) / 1000);
+}
+
+int worker_run_contexts(struct worker *w)
+{
+    run_contexts(w);
+    if (w->state.WaitTime != 0) {
+        run_contexts(w); /* another thread may just have made one ready */
+    }
+    return (int)w->state.WaitTime; /* -1: for ever */
 }
 
 /* ---- events ---- */

@@ -24,7 +24,7 @@ struct worker {
     pthread_mutex_t lock;
     CXPLAT_SLIST_ENTRY *arriving; /* execution contexts, under lock */
     CXPLAT_SLIST_ENTRY *contexts; /* the worker's own */
-    _Atomic int linked;           /* contexts in both lists */
+    _Atomic int staying;          /* contexts that have run, and want to again */
     pthread_cond_t came_round;    /* under lock */
 };
 
