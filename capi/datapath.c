@@ -81,6 +81,17 @@ static CXPLAT_DATAPATH *alloc_datapath(CXPLAT_WORKER_POOL *pool, uint32_t contex
     return datapath;
 }
 
+/* Only who may send by AF_XDP ever owes a kick. */
+static void open_ledgers(CXPLAT_DATAPATH *datapath)
+{
+    if (datapath->Xdp.Policy == MSQUICXDP_XDP_NEVER) {
+        return;
+    }
+    for (uint16_t i = 0; i < datapath->Count; i++) {
+        datapath->Partition[i].Ledger = mqx_ledger_open(datapath->WorkerPool, i);
+    }
+}
+
 static void set_callbacks(
     CXPLAT_DATAPATH *datapath,
     const CXPLAT_UDP_DATAPATH_CALLBACKS *udp,
@@ -149,6 +160,7 @@ QUIC_STATUS mqx_CxPlatDataPathInitialize(
         mqx_datapath_release(datapath);
         return status;
     }
+    open_ledgers(datapath);
     mqx_log(
         MSQUICXDP_LEVEL_INFO, "datapath with %u partitions, features 0x%x", datapath->Count,
         datapath->Features);
@@ -169,6 +181,9 @@ void mqx_datapath_release(CXPLAT_DATAPATH *datapath)
     }
     CXPLAT_WORKER_POOL *pool = datapath->WorkerPool;
     mqx_raw_close(datapath);
+    for (uint16_t i = 0; i < datapath->Count; i++) {
+        mqx_ledger_close(datapath->Partition[i].Ledger);
+    }
     free_datapath(datapath);
     CxPlatWorkerPoolRelease(pool, CXPLAT_WORKER_POOL_REF_EPOLL);
 }

@@ -129,6 +129,7 @@ static void serve_queue(MqxSlot *slot, uint32_t events)
         turn->Events = EPOLLIN;
     }
     mqx_turn_give(partition, turn);
+    mqx_settle(partition->Datapath); /* what up-calls have sent, before the next event */
 }
 
 /*

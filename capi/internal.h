@@ -41,7 +41,7 @@ typedef struct MqxCounters {
     _Atomic uint64_t TxBatches, TxDatagrams, TxBytes, TxQueued, TxFailed;
     _Atomic uint64_t Unreachable, Opened, Refused, Closed, BlockAllocs, XdpUnavailable;
     _Atomic uint64_t XdpRxDatagrams, XdpTxDatagrams, XdpTxKernel, XdpTxNoRoom, XdpTxNotTaken;
-    _Atomic uint64_t XdpNoRoute;
+    _Atomic uint64_t XdpNoRoute, XdpTxKicks;
 } MqxCounters;
 MqxCounters *mqx_counters(uint16_t partition);
 
@@ -146,6 +146,29 @@ void __tsan_release(void *address);
 #define mqx_slot_observed(slot) ((void)(slot))
 #endif
 
+/* ---- kick.c: one kick for the sends of a worker's turn ---- */
+
+typedef struct MqxLedger MqxLedger;
+
+/* Of one partition of a datapath; NULL: out of memory, and everybody pays at once. */
+MqxLedger *mqx_ledger_open(CXPLAT_WORKER_POOL *pool, uint16_t index);
+
+/* Nobody sends any more. The caller still holds the pool. */
+void mqx_ledger_close(MqxLedger *ledger);
+
+/* The ledger of the worker that calls; NULL on other threads, which pay at once. */
+MqxLedger *mqx_ledger(const CXPLAT_DATAPATH *datapath);
+
+/* Whether a send of so many datagrams may leave its kick to the end of the turn. */
+bool mqx_may_owe(MqxLedger *ledger, const CXPLAT_QUEUE *queue, uint16_t datagrams);
+
+/* It has; or it has paid at once, and for all that was owed to the queue. */
+void mqx_owe(MqxLedger *ledger, const CXPLAT_QUEUE *queue, uint16_t datagrams);
+void mqx_paid(MqxLedger *ledger, const CXPLAT_QUEUE *queue);
+
+/* Pays what the worker that calls owes. */
+void mqx_settle(const CXPLAT_DATAPATH *datapath);
+
 /* ---- datapath.c, socket.c ---- */
 
 typedef struct MqxPartition {
@@ -156,6 +179,7 @@ typedef struct MqxPartition {
     MqxPool *Rx;
     MqxPool *Tx;
     _Atomic(MqxTurn *) Turn; /* the turn that is not in use; NULL while a thread has it */
+    MqxLedger *Ledger;       /* what its worker owes; NULL where AF_XDP is never used */
 } MqxPartition;
 
 /* The AF_XDP side of a datapath (raw.c). */

@@ -5,6 +5,7 @@ package main
 /*
 #include "../datapath/batch/batch.h"
 #include "msquicxdp/msquicxdp.h"
+#include <stdbool.h>
 */
 import "C"
 
@@ -220,13 +221,13 @@ func mqxGoRawTurn(e *C.MqxEndpoint, t *C.MqxTurn) {
 }
 
 //export mqxGoRawSend
-func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx, by *C.uint8_t) (status C.int) {
+func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx, later C.bool, by *C.uint8_t) (status C.int) {
 	defer stay()()
 	defer contain(&status)
 	q := queueStill(e)
 	switch {
 	case q != nil:
-		s, sender := q.Send(endpoint(kernel), (*batch.Tx)(unsafe.Pointer(tx)))
+		s, sender := q.Send(endpoint(kernel), (*batch.Tx)(unsafe.Pointer(tx)), bool(later))
 		*by = C.uint8_t(sender)
 		return C.int(s)
 	case kernel == nil:
@@ -234,6 +235,13 @@ func mqxGoRawSend(e, kernel *C.MqxEndpoint, tx *C.MqxTx, by *C.uint8_t) (status 
 	}
 	*by = batch.NotTaken
 	return mqxGoSend(kernel, tx)
+}
+
+//export mqxGoRawKick
+func mqxGoRawKick(e *C.MqxEndpoint) (kicked C.bool) {
+	defer stay()()
+	defer func() { _ = recover() }()
+	return C.bool(queue(e).Kick())
 }
 
 //export mqxGoRawAdd

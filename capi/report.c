@@ -136,6 +136,7 @@ static void add_stripe(struct msquicxdp_counters *sum, MqxCounters *stripe)
     MQX_ADD(xdp_tx_no_room, XdpTxNoRoom);
     MQX_ADD(xdp_tx_not_taken, XdpTxNotTaken);
     MQX_ADD(xdp_no_route, XdpNoRoute);
+    MQX_ADD(xdp_tx_kicks, XdpTxKicks);
 #undef MQX_ADD
     sum->sockets_live += atomic_load_explicit(&stripe->Opened, memory_order_relaxed) -
                          atomic_load_explicit(&stripe->Closed, memory_order_relaxed);

@@ -147,11 +147,27 @@ static void finish(CXPLAT_SOCKET *socket, MqxTx *tx, int status)
 static void count_raw(MqxCounters *counters, uint8_t by, uint16_t count)
 {
     switch (by) {
-    case MQX_BY_QUEUE: mqx_count(&counters->XdpTxDatagrams, count); break;
+    case MQX_BY_QUEUE: mqx_count(&counters->XdpTxKicks, 1); /* fall through */
+    case MQX_SUBMITTED: mqx_count(&counters->XdpTxDatagrams, count); break;
     case MQX_BY_KERNEL: mqx_count(&counters->XdpTxKernel, 1); break;
     case MQX_NO_ROOM: mqx_count(&counters->XdpTxNoRoom, 1); break;
     default: mqx_count(&counters->XdpTxNotTaken, 1);
     }
+}
+
+/* On a worker of the datapath, the kick may be left to the end of the turn. */
+static int send_by_queue(MqxEndpoint *queue, MqxEndpoint *kernel, MqxTx *tx, uint8_t *by)
+{
+    MqxLedger *ledger = mqx_ledger(tx->Socket->Datapath);
+    uint16_t count = tx->Count; /* once it is sent or queued it may be another's */
+    bool later = ledger != NULL && mqx_may_owe(ledger, queue->Queue, count);
+    int status = mqxGoRawSend(queue, kernel, tx, later, by);
+    if (*by == MQX_SUBMITTED) {
+        mqx_owe(ledger, queue->Queue, count);
+    } else if (*by == MQX_BY_QUEUE && ledger != NULL) {
+        mqx_paid(ledger, queue->Queue);
+    }
+    return status;
 }
 
 /*
@@ -173,7 +189,7 @@ static int transmit(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, MqxTx *tx)
     MqxCounters *counters = mqx_counters(tx->Slot->Endpoint.Partition);
     uint16_t count = tx->Count; /* once it is sent or queued it may be another's */
     uint8_t by = MQX_BY_QUEUE;
-    int status = mqxGoRawSend(&tx->Slot->Endpoint, kernel, tx, &by);
+    int status = send_by_queue(&tx->Slot->Endpoint, kernel, tx, &by);
     if (status == 0 || status == MQX_SEND_QUEUED) {
         count_raw(counters, by, count);
     }

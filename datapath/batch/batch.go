@@ -258,10 +258,11 @@ const (
 
 // By what a send on AF_XDP's route has left.
 const (
-	ByQueue  = 0
-	ByKernel = 1 // by a kernel socket, which is the quicker way
-	NoRoom   = 2 // the same, since the queue had no room
-	NotTaken = 3 // the same, since the queue cannot send it
+	ByQueue   = 0
+	ByKernel  = 1 // by a kernel socket, which is the quicker way
+	NoRoom    = 2 // the same, since the queue had no room
+	NotTaken  = 3 // the same, since the queue cannot send it
+	Submitted = 4 // by the queue, at its next kick
 )
 
 // Open is MqxOpen.

@@ -223,7 +223,8 @@ enum {
     MQX_BY_QUEUE = 0,
     MQX_BY_KERNEL = 1, /* by a kernel socket, which is the quicker way */
     MQX_NO_ROOM = 2,   /* the same, since the queue had no room */
-    MQX_NOT_TAKEN = 3  /* the same, since the queue cannot send it */
+    MQX_NOT_TAKEN = 3, /* the same, since the queue cannot send it */
+    MQX_SUBMITTED = 4  /* by the queue, at its next kick */
 };
 
 /* What opening a socket needs, and says. */

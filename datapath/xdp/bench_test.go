@@ -124,7 +124,7 @@ func BenchmarkSend(b *testing.B) {
 	tx := outgoing(payloads...)
 	b.ReportAllocs()
 	for b.Loop() {
-		if errno := r.queue.transmit(tx); errno != 0 {
+		if errno, _ := r.queue.transmit(tx, false); errno != 0 {
 			b.Fatal(errno)
 		}
 	}

@@ -76,7 +76,7 @@ func TestSendAloneMakesRoom(t *testing.T) {
 	} {
 		r := newRig(t)
 		r.wire.room, r.wire.freed = c.room, c.after
-		if errno, _ := r.queue.Send(nil, outgoing("a", "b")); (errno != 0) != c.errno || len(r.wire.sent) != c.frames {
+		if errno, _ := r.queue.Send(nil, outgoing("a", "b"), false); (errno != 0) != c.errno || len(r.wire.sent) != c.frames {
 			t.Errorf("%s: errno %d, %d frames", c.name, errno, len(r.wire.sent))
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msquicxdp/msquicxdp/datapath/batch"
 	"github.com/msquicxdp/msquicxdp/datapath/frame"
 	"github.com/msquicxdp/msquicxdp/datapath/pool"
@@ -23,6 +25,7 @@ type wire struct {
 	left     int // submitted, and not yet taken
 	takes    int // packets with each kick; 0: all
 	freed    int // TX frames, by a kick
+	down     bool
 }
 
 func (w *wire) FD() int { return -1 }
@@ -66,6 +69,9 @@ func (w *wire) Submit(packets []pool.Outgoing) {
 
 func (w *wire) Kick() error {
 	w.kicks++
+	if w.down {
+		return unix.ENETDOWN
+	}
 	w.room += w.freed
 	if w.takes == 0 {
 		w.left = 0

@@ -348,7 +348,7 @@ func (p *peer) answered(payload string) batch.Way {
 	}
 	tx := &batch.Tx{Count: 1, Total: uint32(len(payload)), Remote: w.Remote, Local: w.Local, LocalMAC: w.LocalMAC, NextHopMAC: w.NextHopMAC}
 	tx.Length[0] = uint16(copy(tx.Data[:], payload))
-	if errno, _ := q.Send(nil, tx); errno != 0 {
+	if errno, _ := q.Send(nil, tx, false); errno != 0 {
 		p.Fatalf("send: %v", errno)
 	}
 	p.hears(p.fd, payload)

@@ -36,6 +36,8 @@ type Queue struct {
 	sending  sync.Mutex      // and what follows
 	endpoint *batch.Endpoint // C's, as long as the queue is watched
 	awaiting bool            // room to send
+	owed     bool            // a kick, for what is in the ring
+	failing  bool            // the last kick
 	outgoing [batch.TxSegments]pool.Outgoing
 }
 

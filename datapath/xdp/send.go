@@ -16,16 +16,20 @@ import (
 // port, which also has those that the queue does not take. It returns what
 // [ossock.Send] does, and batch.ByQueue, ByKernel, NoRoom or NotTaken. In map mode there is no
 // kernel socket, nil, and they are lost.
-func (q *Queue) Send(kernel *batch.Endpoint, tx *batch.Tx) (status int32, by uint8) {
+//
+// The kick may be left for later: it says batch.Submitted then, and [Queue.Kick] is to follow.
+func (q *Queue) Send(kernel *batch.Endpoint, tx *batch.Tx, later bool) (status int32, by uint8) {
 	if kernel == nil {
-		return int32(q.transmitAlone(tx)), batch.ByQueue
+		errno, by := q.transmitAlone(tx, later)
+		return int32(errno), by
 	}
 	by = batch.ByKernel
 	// The kernel would loop back what is for an address of this host.
 	if !q.kernelSends || q.engine.net.own.has(ipOf(&tx.Remote)) {
-		switch q.transmit(tx) {
+		errno, sender := q.transmit(tx, later)
+		switch errno {
 		case 0:
-			return 0, batch.ByQueue
+			return 0, sender
 		case unix.ENOBUFS:
 			by = batch.NoRoom
 		default:
@@ -37,22 +41,23 @@ func (q *Queue) Send(kernel *batch.Endpoint, tx *batch.Tx) (status int32, by uin
 
 // transmitAlone is transmit for who has nobody else to send by: the kernel is made to take
 // what waits, if the ring has no room for more.
-func (q *Queue) transmitAlone(tx *batch.Tx) unix.Errno {
-	errno := q.transmit(tx)
+func (q *Queue) transmitAlone(tx *batch.Tx, later bool) (errno unix.Errno, by uint8) {
+	errno, by = q.transmit(tx, later)
 	if errno == unix.ENOBUFS {
 		q.sending.Lock()
 		errno = kerr.Errno(q.seat.Kick())
 		q.sending.Unlock()
 		if errno == 0 {
-			errno = q.transmit(tx)
+			errno, by = q.transmit(tx, later)
 		}
 	}
-	return errno
+	return errno, by
 }
 
-// transmit puts the datagrams of tx on the wire, all or none. ENOBUFS says that the
-// ring has no room.
-func (q *Queue) transmit(tx *batch.Tx) unix.Errno {
+// transmit puts the datagrams of tx on the wire, all or none. ENOBUFS says that the ring has no
+// room. The kick is left for later unless the last one has failed: as long as the interface is down
+// others have to send, and that must be known here.
+func (q *Queue) transmit(tx *batch.Tx, later bool) (errno unix.Errno, by uint8) {
 	flow := frame.Flow{
 		SourceMAC: frame.MAC(tx.LocalMAC), DestinationMAC: frame.MAC(tx.NextHopMAC),
 		Source: ipOf(&tx.Local), Destination: ipOf(&tx.Remote),
@@ -61,12 +66,25 @@ func (q *Queue) transmit(tx *batch.Tx) unix.Errno {
 	}
 	var h frame.Headers
 	if h.Set(&flow) != nil {
-		return unix.EAFNOSUPPORT
+		return unix.EAFNOSUPPORT, batch.NotTaken
 	}
 	q.sending.Lock()
 	defer q.sending.Unlock()
+	if errno := q.submit(tx, &h); errno != 0 {
+		return errno, batch.NotTaken
+	}
+	if later && !q.failing {
+		q.owed = true
+		return 0, batch.Submitted
+	}
+	return q.push(), batch.ByQueue
+}
+
+// submit puts the datagrams of tx in the ring, all or none. What waits there for a kick may not
+// keep it full.
+func (q *Queue) submit(tx *batch.Tx, h *frame.Headers) unix.Errno {
 	count := int(tx.Count)
-	if q.seat.Reserve(count) < count {
+	if q.seat.Reserve(count) < count && (!q.owed || q.push() != 0 || q.seat.Reserve(count) < count) {
 		return unix.ENOBUFS
 	}
 	var off uint32
@@ -84,17 +102,32 @@ func (q *Queue) transmit(tx *batch.Tx) unix.Errno {
 		}
 	}
 	q.seat.Submit(q.outgoing[:count])
-	return q.push()
+	return 0
+}
+
+// Kick makes the kernel send what sends have left for later, and reports whether that was to do:
+// another thread's kick may have taken them along. When it fails they wait until the interface is up
+// again, and the next send is told.
+func (q *Queue) Kick() bool {
+	q.sending.Lock()
+	defer q.sending.Unlock()
+	if !q.owed {
+		return false
+	}
+	q.push()
+	return true
 }
 
 // push makes the kernel send what has been submitted. It takes some at a time, and none
 // while the device is busy: then the socket says when to go on.
 func (q *Queue) push() unix.Errno {
+	q.owed = false
 	for before := 0; ; {
 		errno := kerr.Errno(q.seat.Kick())
 		left := q.seat.Backlog()
 		if errno != 0 || left == 0 || left == before {
 			q.await(errno == 0 && left != 0)
+			q.failing = errno != 0
 			return errno
 		}
 		before = left

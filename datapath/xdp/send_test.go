@@ -31,7 +31,7 @@ func outgoing(payloads ...string) *batch.Tx {
 func TestSendMakesAFrameOfEachDatagram(t *testing.T) {
 	r := newRig(t)
 	want := []string{"one", "and another", "x"}
-	if errno := r.queue.transmit(outgoing(want...)); errno != 0 {
+	if errno, _ := r.queue.transmit(outgoing(want...), false); errno != 0 {
 		t.Fatal(errno)
 	}
 	var got []string
@@ -55,7 +55,7 @@ func TestSendMakesAFrameOfEachDatagram(t *testing.T) {
 func TestSendWithoutRoom(t *testing.T) {
 	r := newRig(t)
 	r.wire.room = 2
-	if errno := r.queue.transmit(outgoing("a", "b", "c")); errno != unix.ENOBUFS || len(r.wire.sent) != 0 {
+	if errno, _ := r.queue.transmit(outgoing("a", "b", "c"), false); errno != unix.ENOBUFS || len(r.wire.sent) != 0 {
 		t.Errorf("%v, %d frames sent", errno, len(r.wire.sent))
 	}
 }
@@ -64,7 +64,7 @@ func TestSendOfMixedFamiliesIsRefused(t *testing.T) {
 	r := newRig(t)
 	tx := outgoing("a")
 	tx.Remote = batch.AddrFrom(netip.MustParseAddrPort("[fd00::1]:5000"))
-	if errno := r.queue.transmit(tx); errno != unix.EAFNOSUPPORT || len(r.wire.sent) != 0 {
+	if errno, _ := r.queue.transmit(tx, false); errno != unix.EAFNOSUPPORT || len(r.wire.sent) != 0 {
 		t.Errorf("%v, %d frames sent", errno, len(r.wire.sent))
 	}
 }
@@ -75,12 +75,12 @@ func TestSendGoesOn(t *testing.T) {
 	r := newRig(t)
 	r.queue.endpoint = r.ep
 	r.wire.takes = 2
-	if errno := r.queue.transmit(outgoing("a", "b", "c", "d", "e")); errno != 0 || r.wire.left != 0 || r.wire.kicks != 3 || r.queue.awaiting {
+	if errno, _ := r.queue.transmit(outgoing("a", "b", "c", "d", "e"), false); errno != 0 || r.wire.left != 0 || r.wire.kicks != 3 || r.queue.awaiting {
 		t.Errorf("%v: %d left after %d calls, awaiting %v", errno, r.wire.left, r.wire.kicks, r.queue.awaiting)
 	}
 	r.wire.takes = -1 // busy
 	r.wire.left, r.wire.kicks = 0, 0
-	if errno := r.queue.transmit(outgoing("a", "b")); errno != 0 || r.wire.kicks > 3 || r.ep.Events&unix.EPOLLOUT == 0 {
+	if errno, _ := r.queue.transmit(outgoing("a", "b"), false); errno != 0 || r.wire.kicks > 3 || r.ep.Events&unix.EPOLLOUT == 0 {
 		t.Errorf("%v: %d calls, events %x", errno, r.wire.kicks, r.ep.Events)
 	}
 	r.wire.takes = 0
@@ -89,6 +89,83 @@ func TestSendGoesOn(t *testing.T) {
 	if r.wire.left != 0 || r.ep.Events&unix.EPOLLOUT != 0 {
 		t.Errorf("%d left when there is room, events %x", r.wire.left, r.ep.Events)
 	}
+}
+
+// later sends what leaves its kick to others.
+func (r *rig) later(payloads ...string) {
+	r.t.Helper()
+	if errno, by := r.queue.transmit(outgoing(payloads...), true); errno != 0 || by != batch.Submitted {
+		r.t.Fatalf("%v, sent by %d", errno, by)
+	}
+}
+
+// One kick is for all that have left it for later, whoever makes it.
+func TestSendsShareAKick(t *testing.T) {
+	r := newRig(t)
+	if r.queue.Kick() || r.wire.kicks != 0 {
+		t.Errorf("%d kicks for nothing", r.wire.kicks)
+	}
+	r.later("a")
+	r.later("b", "c")
+	if r.wire.kicks != 0 || r.wire.left != 3 {
+		t.Errorf("%d kicks, %d left", r.wire.kicks, r.wire.left)
+	}
+	if !r.queue.Kick() || r.wire.kicks != 1 || r.wire.left != 0 {
+		t.Errorf("%d kicks, %d left", r.wire.kicks, r.wire.left)
+	}
+	r.later("d")
+	if errno, by := r.queue.transmit(outgoing("e"), false); errno != 0 || by != batch.ByQueue || r.wire.left != 0 {
+		t.Errorf("%v, sent by %d, %d left", errno, by, r.wire.left)
+	}
+	if r.queue.Kick() || r.wire.kicks != 2 {
+		t.Errorf("%d kicks for what another send has kicked for", r.wire.kicks)
+	}
+}
+
+// What the kernel does not take with a late kick goes on as after an early one.
+func TestLateKickGoesOn(t *testing.T) {
+	r := newRig(t)
+	r.queue.endpoint = r.ep
+	r.wire.takes = -1 // busy
+	r.later("a", "b")
+	if !r.queue.Kick() || r.ep.Events&unix.EPOLLOUT == 0 {
+		t.Errorf("events %x", r.ep.Events)
+	}
+	r.wire.takes = 0
+	r.turn.Events = unix.EPOLLOUT
+	r.queue.Turn(r.ep, r.turn)
+	if r.wire.left != 0 || r.ep.Events&unix.EPOLLOUT != 0 {
+		t.Errorf("%d left when there is room, events %x", r.wire.left, r.ep.Events)
+	}
+}
+
+// A ring that is full of what waits for a kick has room.
+func TestLateKickIsNoLackOfRoom(t *testing.T) {
+	r := newRig(t)
+	r.wire.room, r.wire.freed = 2, 2
+	r.later("a", "b")
+	r.later("c")
+	if r.wire.kicks != 1 || r.wire.left != 1 {
+		t.Errorf("%d kicks, %d left", r.wire.kicks, r.wire.left)
+	}
+}
+
+// The first that is lost is the last: others have the kernel's socket as long as kicks fail.
+func TestLateKickFails(t *testing.T) {
+	r := newRig(t)
+	r.later("a")
+	r.wire.down = true
+	r.queue.Kick()
+	for range 2 {
+		if errno, _ := r.queue.transmit(outgoing("b"), true); errno != unix.ENETDOWN {
+			t.Errorf("sent while the interface is down: %v", errno)
+		}
+	}
+	r.wire.down = false
+	if errno, by := r.queue.transmit(outgoing("c"), true); errno != 0 || by != batch.ByQueue {
+		t.Errorf("%v, sent by %d", errno, by)
+	}
+	r.later("d")
 }
 
 // kernelSocket opens a UDP socket as a datapath has it, and one that hears it.
@@ -133,7 +210,7 @@ func TestWhoSends(t *testing.T) {
 			if c.own {
 				r.queue.engine.net.own.set([]netip.Addr{to.Addr()})
 			}
-			if status, _ := r.queue.Send(kernel, tx); status != 0 {
+			if status, _ := r.queue.Send(kernel, tx, false); status != 0 {
 				t.Fatalf("status %d", status)
 			}
 			if len(r.wire.sent) != c.frames {

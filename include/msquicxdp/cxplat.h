@@ -243,7 +243,7 @@ typedef struct CXPLAT_EXECUTION_STATE {
     uint64_t TimeNow;             /* microseconds, set before each turn */
     uint64_t LastWorkTime;        /* microseconds */
     uint64_t LastPoolProcessTime; /* the worker's own */
-    uint32_t WaitTime;            /* the worker's own */
+    uint32_t WaitTime;            /* milliseconds of its last wait for events; 0: there was none */
     uint32_t NoWorkCount;         /* turns since there was work */
     CXPLAT_THREAD_ID ThreadID;
 } CXPLAT_EXECUTION_STATE;

@@ -103,6 +103,7 @@ struct msquicxdp_counters {
     uint64_t xdp_tx_no_room;   /* the same, since a queue had no room */
     uint64_t xdp_tx_not_taken; /* the same, since a queue cannot send them */
     uint64_t xdp_no_route;     /* ways asked for on which AF_XDP does not lead to the peer */
+    uint64_t xdp_tx_kicks;     /* times that the kernel was told to send what AF_XDP queues had */
 };
 
 /* Fills in *counters, as far as counters->size reaches. */

@@ -206,19 +206,9 @@ TEST(buffers_of_a_send)
 static bool duo_open_xdp(struct duo *d)
 {
     memset(d, 0, sizeof(*d));
-    if (!rig_open_external(&d->rig, 1)) {
+    if (!rig_open_external(&d->rig, 1) || !duo_make_raw(d, wire_ip4[0])) {
         return false;
     }
-    inbox_init(&d->server_in, &d->rig);
-    inbox_init(&d->client_in, &d->rig);
-    inbox_init(&d->accepted_in, &d->rig);
-    d->server_in.raw = d->client_in.raw = true;
-    d->server = rig_udp_flags(
-        &d->rig, &d->server_in, NULL, NULL,
-        (CXPLAT_SOCKET_FLAGS)(CXPLAT_SOCKET_FLAG_XDP | CXPLAT_SOCKET_SERVER_OWNED));
-    QUIC_ADDR local = socket_local(d->server);
-    d->address = addr(wire_ip4[0], addr_port(&local));
-    d->client = rig_udp_flags(&d->rig, &d->client_in, NULL, &d->address, CXPLAT_SOCKET_FLAG_XDP);
     d->route = duo_resolved(d);
     return check_failures() == 0;
 }

@@ -393,6 +393,7 @@ TEST(a_thousand_times_init_and_uninit)
         }
         CxPlatDataPathUninitialize(datapath);
     }
+    CHECK(host_pool_wait_round(pool, 0) && host_pool_wait_round(pool, 1));
     CHECK_EQ(host_pool_refs(pool), 0);
     CHECK_EQ(host_memory_live(), live);
     CHECK_EQ(host_fd_count(), fds);

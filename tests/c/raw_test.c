@@ -7,40 +7,10 @@
 #include "host/peer.h"
 #include "host/wire.h"
 
-/* A server and a client that ask for XDP; the client finds its own address. */
-static bool open_raw(struct duo *d, uint32_t workers, const char *ip)
-{
-    memset(d, 0, sizeof(*d));
-    if (!CHECK(wire_open()) || !rig_open(&d->rig, workers)) {
-        return false;
-    }
-    inbox_init(&d->server_in, &d->rig);
-    inbox_init(&d->client_in, &d->rig);
-    inbox_init(&d->accepted_in, &d->rig);
-    d->server_in.raw = d->client_in.raw = true;
-    d->server = rig_udp_flags(
-        &d->rig, &d->server_in, NULL, NULL,
-        (CXPLAT_SOCKET_FLAGS)(CXPLAT_SOCKET_FLAG_XDP | CXPLAT_SOCKET_SERVER_OWNED));
-    if (d->server == NULL) {
-        return false;
-    }
-    QUIC_ADDR local = socket_local(d->server);
-    d->address = addr(ip, addr_port(&local));
-    d->client = rig_udp_flags(&d->rig, &d->client_in, NULL, &d->address, CXPLAT_SOCKET_FLAG_XDP);
-    return d->client != NULL && CHECK(CxPlatSocketRawSocketAvailable(d->server)) &&
-           CHECK(CxPlatSocketRawSocketAvailable(d->client));
-}
-
-static void close_raw(struct duo *d)
-{
-    duo_close(d);
-    CHECK(wire_close());
-}
-
 static void exchange(const char *ip, const char *own)
 {
     struct duo d;
-    REQUIRE(open_raw(&d, 2, ip));
+    REQUIRE(duo_open_raw(&d, 2, ip));
     QUIC_ADDR want = addr(own, 0), local = socket_local(d.client);
     CHECK(
         memcmp(&want.Ipv6.sin6_addr, &local.Ipv6.sin6_addr, 16) == 0 ||
@@ -53,7 +23,7 @@ static void exchange(const char *ip, const char *own)
         CHECK(m != NULL && m->length == 1200 && m->ttl > 0);
         CHECK(m != NULL && addr_port(&m->from) == addr_port(&local));
     }
-    close_raw(&d);
+    duo_close_raw(&d);
 }
 
 TEST(datagrams_of_ipv4)
@@ -70,7 +40,7 @@ TEST(datagrams_of_ipv6)
 TEST(an_answer_goes_back_the_way_it_came)
 {
     struct duo d;
-    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    REQUIRE(duo_open_raw(&d, 1, "192.168.1.11"));
     d.server_in.keep = true;
     CXPLAT_ROUTE route = duo_resolved(&d);
     CHECK(send_pattern(d.client, &route, 300, 7));
@@ -82,27 +52,27 @@ TEST(an_answer_goes_back_the_way_it_came)
     CHECK(send_pattern(d.server, &back, 301, 8));
     REQUIRE(CHECK(inbox_wait(&d.client_in, INBOX_DATAGRAMS, 1)));
     CHECK_EQ(inbox_mail(&d.client_in, 0)->length, 301);
-    close_raw(&d);
+    duo_close_raw(&d);
 }
 
 /* Loopback never goes by AF_XDP: the kernel's socket of the same port serves it. */
 TEST(loopback_is_the_kernels)
 {
     struct duo d;
-    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    REQUIRE(duo_open_raw(&d, 1, "192.168.1.11"));
     QUIC_ADDR mine = addr("127.0.0.1", 0), to = addr("127.0.0.1", addr_port(&d.address));
     int fd = peer_udp(&mine);
     CHECK(peer_send(fd, &to, "x", 1));
     CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 1));
     close(fd);
-    close_raw(&d);
+    duo_close_raw(&d);
 }
 
 /* What is deleted receives no more, by either way, and its rule goes with it. */
 TEST(a_deleted_socket_leaves_no_rule)
 {
     struct duo d;
-    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    REQUIRE(duo_open_raw(&d, 1, "192.168.1.11"));
     uint32_t both = CxPlatDataPathGetXdpRuleCount(d.rig.datapath);
     rig_delete(d.client, &d.client_in);
     d.client = NULL;
@@ -110,7 +80,7 @@ TEST(a_deleted_socket_leaves_no_rule)
     rig_delete(d.server, &d.server_in);
     d.server = NULL;
     CHECK_EQ(CxPlatDataPathGetXdpRuleCount(d.rig.datapath), 0);
-    close_raw(&d);
+    duo_close_raw(&d);
 }
 
 static struct msquicxdp_xdp_counters xdp_counters_now(void)
@@ -126,7 +96,7 @@ TEST(what_goes_by_af_xdp_is_counted)
     struct msquicxdp_counters before = counters_now();
     struct msquicxdp_xdp_counters none = xdp_counters_now();
     CHECK_EQ(none.redirected + none.rx_ring_full + none.not_ip, 0); /* no interface is served */
-    REQUIRE(open_raw(&d, 2, "192.168.1.11"));
+    REQUIRE(duo_open_raw(&d, 2, "192.168.1.11"));
     CXPLAT_ROUTE route = duo_resolved(&d);
     CHECK(send_batch(d.client, &route, 10, 1200, 1));
     REQUIRE(CHECK(inbox_wait(&d.server_in, INBOX_DATAGRAMS, 10)));
@@ -147,7 +117,7 @@ TEST(what_goes_by_af_xdp_is_counted)
     CHECK_EQ(CxPlatResolveRoute(client, &loopback, 0, NULL, NULL), QUIC_STATUS_SUCCESS);
     CHECK_EQ(counters_now().xdp_no_route - before.xdp_no_route, 1);
     CxPlatSocketDelete(client);
-    close_raw(&d);
+    duo_close_raw(&d);
     CHECK_EQ(xdp_counters_now().redirected, 0);
 }
 
@@ -155,7 +125,7 @@ TEST(what_goes_by_af_xdp_is_counted)
 TEST(an_interface_that_goes_keeps_nobody_busy)
 {
     struct duo d;
-    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    REQUIRE(duo_open_raw(&d, 1, "192.168.1.11"));
     CHECK(wire_close());
     QUIC_ADDR mine = addr("127.0.0.1", 0), to = addr("127.0.0.1", addr_port(&d.address));
     int fd = peer_udp(&mine);
@@ -173,11 +143,11 @@ TEST(an_interface_that_goes_keeps_nobody_busy)
 TEST(raw_is_a_feature_for_those_who_ask)
 {
     struct duo d;
-    REQUIRE(open_raw(&d, 1, "192.168.1.11"));
+    REQUIRE(duo_open_raw(&d, 1, "192.168.1.11"));
     unsigned raw = CXPLAT_DATAPATH_FEATURE_RAW;
     CHECK(CxPlatDataPathGetSupportedFeatures(d.rig.datapath, CXPLAT_SOCKET_FLAG_XDP) & raw);
     CHECK(!(CxPlatDataPathGetSupportedFeatures(d.rig.datapath, CXPLAT_SOCKET_FLAG_NONE) & raw));
-    close_raw(&d);
+    duo_close_raw(&d);
 }
 
 CHECK_MAIN(

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "host/wire.h"
+
 static bool make_sockets(struct duo *d, const char *ip)
 {
     QUIC_ADDR local = addr(ip, 0);
@@ -33,6 +35,44 @@ bool duo_open_external(struct duo *d, const char *ip)
 {
     memset(d, 0, sizeof(*d));
     return rig_open_external(&d->rig, 1) && make_sockets(d, ip);
+}
+
+/* The client finds its own address. */
+bool duo_make_raw(struct duo *d, const char *ip)
+{
+    inbox_init(&d->server_in, &d->rig);
+    inbox_init(&d->client_in, &d->rig);
+    inbox_init(&d->accepted_in, &d->rig);
+    d->server_in.raw = d->client_in.raw = true;
+    d->server = rig_udp_flags(
+        &d->rig, &d->server_in, NULL, NULL,
+        (CXPLAT_SOCKET_FLAGS)(CXPLAT_SOCKET_FLAG_XDP | CXPLAT_SOCKET_SERVER_OWNED));
+    if (d->server == NULL) {
+        return false;
+    }
+    QUIC_ADDR local = socket_local(d->server);
+    d->address = addr(ip, addr_port(&local));
+    d->client = rig_udp_flags(&d->rig, &d->client_in, NULL, &d->address, CXPLAT_SOCKET_FLAG_XDP);
+    return d->client != NULL && CHECK(CxPlatSocketRawSocketAvailable(d->server)) &&
+           CHECK(CxPlatSocketRawSocketAvailable(d->client));
+}
+
+bool duo_open_raw(struct duo *d, uint32_t workers, const char *ip)
+{
+    memset(d, 0, sizeof(*d));
+    return CHECK(wire_open()) && rig_open(&d->rig, workers) && duo_make_raw(d, ip);
+}
+
+bool duo_open_raw_external(struct duo *d, const char *ip)
+{
+    memset(d, 0, sizeof(*d));
+    return CHECK(wire_open()) && rig_open_external(&d->rig, 1) && duo_make_raw(d, ip);
+}
+
+void duo_close_raw(struct duo *d)
+{
+    duo_close(d);
+    CHECK(wire_close());
 }
 
 bool duo_open_tcp(struct duo *d, uint32_t workers, const char *ip)

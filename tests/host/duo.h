@@ -22,7 +22,15 @@ struct duo {
 bool duo_open(struct duo *d, uint32_t workers, const char *ip);
 bool duo_open_external(struct duo *d, const char *ip);
 
-/* The same with TCP, connected on return. */
+/* By AF_XDP, on a wire of their own (wire.h). The server has all addresses, of which ip is one of an end. */
+bool duo_open_raw(struct duo *d, uint32_t workers, const char *ip);
+bool duo_open_raw_external(struct duo *d, const char *ip);
+void duo_close_raw(struct duo *d);
+
+/* Their sockets alone, where rig and wire are there already. */
+bool duo_make_raw(struct duo *d, const char *ip);
+
+/* Like duo_open, with TCP, and connected on return. */
 bool duo_open_tcp(struct duo *d, uint32_t workers, const char *ip);
 
 /* Deletes what is not NULL, and ends the rig. */
