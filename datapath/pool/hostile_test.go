@@ -306,6 +306,9 @@ func (w *wire) wantHealed(a *actor) {
 	for a.Peek(MaxTurn) > 0 {
 		a.Release()
 	}
+	for deadline := time.Now().Add(limit); a.waitSeats(1).Missing > 1 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // seats of nobody are looked at each second
+	}
 	wantWhole(w, a.waitSeats(1), 1)
 	before := a.next
 	a.sent = before

@@ -19,10 +19,24 @@ func (q *Queue) due() (chunks []uint64) {
 	return chunks
 }
 
+// inHands is more than the kernel has in its hands where it copies: the chunks of the packet that it
+// is at, or what it took for one that found no room. Those it took last.
+const inHands = 64
+
+// unaccounted returns the index in FILL from which on its chunks are not lost: they are in the ring, or
+// the kernel may have them in its hands. A device may have had them for long.
+func (q *Queue) unaccounted() uint32 {
+	put, taken := q.trail.put(), q.trail.taken()
+	zeroCopy, err := q.ZeroCopy()
+	if zeroCopy || err != nil || put-taken > q.shape.Receive { // or somebody lied
+		return put - q.shape.fill()
+	}
+	return taken - inHands
+}
+
 // supply gives to FILL what is due and nowhere: the chunks of a seat that has been taken for the
-// first time, and those that somebody lost, when FILL has gone round since. (What is still in
-// the memory of FILL the kernel may have in its hands, see missing.) It reports whether it could: nobody
-// else may be at it, and all members must be known, in whose RX rings chunks may be.
+// first time, and those that somebody lost. It reports whether it could: nobody else may be at it,
+// and all members must be known, in whose RX rings chunks may be.
 func (m *Member) supply(q *Queue) bool {
 	m.reviewing.Lock()
 	defer m.reviewing.Unlock()
@@ -36,7 +50,7 @@ func (m *Member) supply(q *Queue) bool {
 	if !q.knowsAll() {
 		return false
 	}
-	q.fill.Push(q.missing(q.due(), q.trail.put()-q.shape.fill(), nil, nil))
+	q.fill.Push(q.missing(q.due(), q.unaccounted(), nil, nil))
 	return true
 }
 

@@ -39,8 +39,7 @@ func TestChunksComeWithMembers(t *testing.T) {
 	}
 }
 
-// Chunks that somebody has lost come back with the next who comes or goes, when others have overwritten
-// what FILL remembers of them.
+// Chunks that somebody has lost come back with the next who comes or goes, when the kernel cannot have them in its hands.
 func TestLostChunksComeBack(t *testing.T) {
 	w := newWire(t)
 	a, b := w.act(small), w.act(small)
@@ -59,7 +58,7 @@ func TestLostChunksComeBack(t *testing.T) {
 	if c, err := a.Audit(w.right.Index, 0); err != nil || c.Missing < lost {
 		t.Fatalf("%d chunks have been lost: %v %v", lost, c, err)
 	}
-	b.churn()
+	b.pass(inHands)
 	b.die()
 	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
 		c, err := a.Audit(w.right.Index, 0)
