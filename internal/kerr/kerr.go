@@ -22,12 +22,17 @@ type Error struct {
 }
 
 // New makes an [Error] from what a wrapper of package unix returned, or returns
-// nil when err is nil. An err that is no errno becomes EIO.
+// nil when err is nil. An err that is no errno becomes EIO. Where descriptors are lacking, that is
+// the hint.
 func New(op, args string, err error, hint string) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Op: op, Args: args, Errno: Errno(err), Hint: hint}
+	errno := Errno(err)
+	if errno == unix.EMFILE {
+		hint = "raise RLIMIT_NOFILE of the process (ulimit -n)"
+	}
+	return &Error{Op: op, Args: args, Errno: errno, Hint: hint}
 }
 
 // Error implements error.

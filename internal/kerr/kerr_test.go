@@ -32,7 +32,7 @@ func TestTextNamesOperationArgumentsErrnoAndHint(t *testing.T) {
 		{"without", New("listen", "tcp [::]:443", unix.EACCES, ""),
 			"listen(tcp [::]:443): permission denied (errno 13)"},
 		{"no arguments", New("epoll_create1", "", unix.EMFILE, ""),
-			"epoll_create1(): too many open files (errno 24)"},
+			"epoll_create1(): too many open files (errno 24); raise RLIMIT_NOFILE of the process (ulimit -n)"},
 		{"not an errno", New("read", "x", io.EOF, ""),
 			"read(x): input/output error (errno 5)"},
 	} {
