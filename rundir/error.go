@@ -45,8 +45,6 @@ func refusedBy(op, path string, err error) error {
 		hint = "make it, or " + hintOwn
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
 		hint = hintRealPath
-	case errors.Is(err, unix.EMFILE):
-		hint = "raise RLIMIT_NOFILE of the process (ulimit -n)"
 	}
 	return &UnavailableError{Path: path, Err: kerr.New(op, path, err, ""), Hint: hint}
 }

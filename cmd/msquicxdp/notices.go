@@ -25,7 +25,8 @@ const interesting = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MODIFY | unix.IN_M
 func noticesOf(dir string) (notices, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return notices{}, kerr.New("inotify_init1", "", err, "raise the sysctl fs.inotify.max_user_instances")
+		// EMFILE, mostly: not of descriptors.
+		return notices{}, &kerr.Error{Op: "inotify_init1", Errno: kerr.Errno(err), Hint: "raise the sysctl fs.inotify.max_user_instances"}
 	}
 	n := notices{os.NewFile(uintptr(fd), "inotify")}
 	if _, err := unix.InotifyAddWatch(fd, dir, interesting); err != nil {

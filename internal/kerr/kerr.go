@@ -21,16 +21,19 @@ type Error struct {
 	Hint  string     // what to change; empty where nothing useful is known
 }
 
+// moreDescriptors is what to do about EMFILE, which nearly all calls return for one reason.
+const moreDescriptors = "raise RLIMIT_NOFILE of the process (ulimit -n)"
+
 // New makes an [Error] from what a wrapper of package unix returned, or returns
-// nil when err is nil. An err that is no errno becomes EIO. Where descriptors are lacking, that is
-// the hint.
+// nil when err is nil. An err that is no errno becomes EIO. Of EMFILE the hint is to allow more
+// descriptors; a call that returns it for another reason makes its Error itself.
 func New(op, args string, err error, hint string) error {
 	if err == nil {
 		return nil
 	}
 	errno := Errno(err)
 	if errno == unix.EMFILE {
-		hint = "raise RLIMIT_NOFILE of the process (ulimit -n)"
+		hint = moreDescriptors
 	}
 	return &Error{Op: op, Args: args, Errno: errno, Hint: hint}
 }
