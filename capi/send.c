@@ -156,10 +156,10 @@ static void count_raw(MqxCounters *counters, uint8_t by, uint16_t count)
 }
 
 /* On a worker of the datapath, the kick may be left to the end of the turn. */
-static int send_by_queue(MqxEndpoint *queue, MqxEndpoint *kernel, MqxTx *tx, uint8_t *by)
+static int send_by_queue(
+    MqxEndpoint *queue, MqxEndpoint *kernel, MqxTx *tx, uint16_t count, uint8_t *by)
 {
     MqxLedger *ledger = mqx_ledger(tx->Socket->Datapath);
-    uint16_t count = tx->Count; /* once it is sent or queued it may be another's */
     bool later = ledger != NULL && mqx_may_owe(ledger, queue->Queue, count);
     int status = mqxGoRawSend(queue, kernel, tx, later, by);
     if (*by == MQX_SUBMITTED) {
@@ -189,7 +189,7 @@ static int transmit(CXPLAT_SOCKET *socket, const CXPLAT_ROUTE *route, MqxTx *tx)
     MqxCounters *counters = mqx_counters(tx->Slot->Endpoint.Partition);
     uint16_t count = tx->Count; /* once it is sent or queued it may be another's */
     uint8_t by = MQX_BY_QUEUE;
-    int status = send_by_queue(&tx->Slot->Endpoint, kernel, tx, &by);
+    int status = send_by_queue(&tx->Slot->Endpoint, kernel, tx, count, &by);
     if (status == 0 || status == MQX_SEND_QUEUED) {
         count_raw(counters, by, count);
     }

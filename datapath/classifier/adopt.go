@@ -12,7 +12,6 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/msquicxdp/msquicxdp/bpf"
-	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -74,18 +73,12 @@ func (c *Classifier) FDs() FDs {
 // link of another program.
 func Adopt(fds FDs) (*Classifier, error) {
 	c := &Classifier{}
-	taken := false
-	err := adoption.Do(adopting, func() error {
-		taken = true
+	err := adoption.Adopt(adopting, fds[:], func() error {
 		if err := c.take(fds); err != nil {
 			return err
 		}
 		return c.verify()
 	})
-	if !taken {
-		slices.Sort(fds[:])
-		descriptors.CloseAll(slices.Compact(fds[:]))
-	}
 	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("classifier: adopt: %w", err)

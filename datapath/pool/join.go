@@ -188,8 +188,7 @@ func (q *Queue) lacks() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for n := range q.control.seats {
-		t := q.tenureOf(uint32(n))
-		if t.free() || q.knows(t) != nil {
+		if q.isKnown(uint32(n), q.tenureOf(uint32(n))) {
 			continue
 		}
 		if _, held, err := q.file.Held(seatAt+int64(n), 1, true); held || err != nil {
@@ -204,6 +203,9 @@ func (q *Queue) open(make func(*xsk.UMEM, xsk.Config) (*xsk.Socket, error)) (err
 	q.packets = xsk.UMEM{Memory: q.umem.bytes[:q.shape.chunks()*chunkSize], Chunk: chunkSize, Metadata: q.shape.Checksums == 1}
 	q.socket, err = withBudget(q.topic, q.shape, func(c xsk.Config) (*xsk.Socket, error) { return make(&q.packets, c) })
 	if err != nil {
+		return err
+	}
+	if q.zeroCopy, err = q.socket.ZeroCopy(); err != nil {
 		return err
 	}
 	if q.fill, err = xsk.NewSharedFill(q.socket.Fill, chunkSize); err != nil {

@@ -22,13 +22,14 @@ type Queue struct {
 	control *control
 	packets xsk.UMEM
 
-	socket *xsk.Socket
-	fill   *xsk.SharedFill
-	trail  *trail // of FILL
-	landed *xsk.SharedCompletion
-	seat   *seat // nil before the member has one
-	number uint32
-	tenure tenure
+	socket   *xsk.Socket
+	zeroCopy bool
+	fill     *xsk.SharedFill
+	trail    *trail // of FILL
+	landed   *xsk.SharedCompletion
+	seat     *seat // nil before the member has one
+	number   uint32
+	tenure   tenure
 
 	looking sync.RWMutex // read: by who looks at the pool, which stays as it is mapped
 
@@ -49,7 +50,7 @@ type Queue struct {
 func (q *Queue) FD() int { return q.socket.FD() }
 
 // ZeroCopy reports whether the device itself reads and writes the packets.
-func (q *Queue) ZeroCopy() (bool, error) { return q.socket.ZeroCopy() }
+func (q *Queue) ZeroCopy() bool { return q.zeroCopy }
 
 // HugePages reports whether the packets are kept in huge pages.
 func (q *Queue) HugePages() bool { return q.umem.huge }
@@ -109,6 +110,12 @@ func (q *Queue) learn(of socketOf) error {
 	}
 	q.others = append(q.others, s)
 	return nil
+}
+
+// isKnown reports whether the socket is known of who is said to have a seat, if anybody is. The
+// caller has mu.
+func (q *Queue) isKnown(seat uint32, t tenure) bool {
+	return t.free() || q.seat != nil && seat == q.number || q.knows(t) != nil
 }
 
 // knows returns the socket of a tenure. The caller has mu.

@@ -133,7 +133,7 @@ func (q *Queue) estrange() (some bool) {
 // isStrange reports whether a seat is said to be of somebody who is neither alive nor known.
 func (q *Queue) isStrange(seat uint32, t tenure) bool {
 	q.mu.Lock()
-	known := t.free() || q.seat != nil && seat == q.number || q.knows(t) != nil
+	known := q.isKnown(seat, t)
 	q.mu.Unlock()
 	if known {
 		return false

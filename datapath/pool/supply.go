@@ -9,10 +9,9 @@ package pool
 
 // due returns the chunks that are to go round.
 func (q *Queue) due() (chunks []uint64) {
-	zeroCopy, err := q.ZeroCopy()
 	for n := range q.shape.Receive {
 		seat, home := q.shape.home(n)
-		if !home || zeroCopy || err != nil || q.tenureOf(seat) != 0 {
+		if !home || q.zeroCopy || q.tenureOf(seat) != 0 {
 			chunks = append(chunks, uint64(n)*chunkSize)
 		}
 	}
@@ -27,8 +26,7 @@ const inHands = 64
 // the kernel may have them in its hands. A device may have had them for long.
 func (q *Queue) unaccounted() uint32 {
 	put, taken := q.trail.put(), q.trail.taken()
-	zeroCopy, err := q.ZeroCopy()
-	if zeroCopy || err != nil || put-taken > q.shape.Receive { // or somebody lied
+	if q.zeroCopy || put-taken > q.shape.Receive { // or somebody lied
 		return put - q.shape.fill()
 	}
 	return taken - inHands
@@ -59,8 +57,7 @@ func (q *Queue) knowsAll() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for n := range q.control.seats {
-		t := q.tenureOf(uint32(n))
-		if !t.free() && t != q.tenure && q.knows(t) == nil {
+		if !q.isKnown(uint32(n), q.tenureOf(uint32(n))) {
 			return false
 		}
 	}

@@ -180,7 +180,7 @@ func receive(conn *net.UnixConn) (*message, []int, error) {
 		m, err = decode(buf[:n])
 	}
 	if err == nil && flags&unix.MSG_CTRUNC != 0 {
-		err = kerr.New("recvmsg", "descriptors of another member", unix.EMFILE, "raise RLIMIT_NOFILE of the process")
+		err = kerr.New("recvmsg", "descriptors of another member", unix.EMFILE, "")
 	}
 	if err != nil {
 		descriptors.CloseAll(fds)

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/msquicxdp/msquicxdp/rundir"
 )
 
@@ -172,13 +170,10 @@ func TestMemberAtItsLimitOfDescriptors(t *testing.T) {
 	c := r.client()
 	one, two := r.start("one", who{}), r.start("two", who{})
 	one.acquire(1)
-	pid := one.cmd.Process.Pid
-	var old unix.Rlimit
-	r.must(unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &old))
-	r.must(unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: old.Max}, nil))
-	two.tell(order{Do: "acquire", ID: 2})
-	time.Sleep(20 * time.Millisecond)
-	r.must(unix.Prlimit(pid, unix.RLIMIT_NOFILE, &old, nil))
+	one.within(3, func() {
+		two.tell(order{Do: "acquire", ID: 2})
+		time.Sleep(20 * time.Millisecond)
+	})
 	if rep, err := two.hear(); err != nil || rep.Err != "" {
 		t.Errorf("%+v, %v", rep, err)
 	}

@@ -9,16 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acquireWith lets a child acquire with so many descriptors.
-func (c *child) acquireWith(o order, limit int) report {
+// within lets a child have only so many descriptors during f.
+func (c *child) within(limit int, f func()) {
 	c.r.Helper()
 	pid := c.cmd.Process.Pid
 	var old unix.Rlimit
 	c.r.must(unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &old))
 	c.r.must(unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(limit), Max: old.Max}, nil))
-	r := c.do(o)
+	f()
 	c.r.must(unix.Prlimit(pid, unix.RLIMIT_NOFILE, &old, nil))
-	return r
 }
 
 // open counts the descriptors of a child.
@@ -34,7 +33,8 @@ func (c *child) scrape(o order) (limit int) {
 	o.Do = "acquire"
 	before := c.open()
 	for limit = 3; limit < 200; limit++ {
-		r := c.acquireWith(o, limit)
+		var r report
+		c.within(limit, func() { r = c.do(o) })
 		if r.Err == "" {
 			return limit
 		}

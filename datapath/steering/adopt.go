@@ -11,7 +11,6 @@ import (
 
 	"github.com/msquicxdp/msquicxdp/bpf"
 	"github.com/msquicxdp/msquicxdp/cibir"
-	"github.com/msquicxdp/msquicxdp/internal/descriptors"
 	"github.com/msquicxdp/msquicxdp/internal/kerr"
 )
 
@@ -60,18 +59,12 @@ func (g *Group) FDs() FDs {
 // size, a configuration that can still be changed, or a program that uses others.
 func Adopt(fds FDs) (*Group, error) {
 	g := &Group{}
-	taken := false
-	err := adoption.Do(adopting, func() error {
-		taken = true
+	err := adoption.Adopt(adopting, fds[:], func() error {
 		if err := g.take(fds); err != nil {
 			return err
 		}
 		return g.verify()
 	})
-	if !taken {
-		slices.Sort(fds[:])
-		descriptors.CloseAll(slices.Compact(fds[:]))
-	}
 	if err != nil {
 		g.Close()
 		return nil, fmt.Errorf("steering: adopt: %w", err)

@@ -109,11 +109,8 @@ func (n *network) joinOne(ifindex, number int) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	zeroCopy, err := seat.ZeroCopy()
-	if err == nil {
-		err = n.engine.options.ZeroCopy.refuses(zeroCopy)
-	}
-	if err != nil {
+	zeroCopy := seat.ZeroCopy()
+	if err := n.engine.options.ZeroCopy.refuses(zeroCopy); err != nil {
 		return nil, errors.Join(err, seat.Leave())
 	}
 	q := &Queue{engine: n.engine, ifindex: ifindex, number: number, seat: seat, zeroCopy: zeroCopy, hugePages: seat.HugePages(), checksum: frame.Full, kernelSends: n.engine.options.Transmit.byKernel(zeroCopy)}

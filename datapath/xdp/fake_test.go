@@ -30,8 +30,6 @@ type wire struct {
 
 func (w *wire) FD() int { return -1 }
 
-func (w *wire) ZeroCopy() (bool, error) { return false, nil }
-
 func (w *wire) Peek(limit int) int {
 	w.turn = min(limit, len(w.arriving), pool.MaxTurn)
 	return w.turn

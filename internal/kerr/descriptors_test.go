@@ -58,3 +58,25 @@ func TestFirst(t *testing.T) {
 		}
 	})
 }
+
+func TestAdoptClosesWhatItDoesNotHandOver(t *testing.T) {
+	var f First
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	withTen(t, func() {
+		err := f.Adopt(10, []int{pipe[0], pipe[1], pipe[0]}, func() error {
+			t.Error("it was handed over")
+			return nil
+		})
+		if !errors.Is(err, unix.EMFILE) {
+			t.Errorf("with 10 in all: %v", err)
+		}
+	})
+	for _, fd := range pipe {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
+			t.Errorf("descriptor %d: %v", fd, err)
+		}
+	}
+}
