@@ -2,6 +2,8 @@
 
 package pool
 
+import "slices"
+
 // A pool has chunks for the RX rings of all members that there can be. All of them going round
 // through FILL would be more than a processor's cache holds, and every packet would be written to
 // memory that was used long ago. So only those go round that are due: the spare ones, and those of
@@ -32,24 +34,38 @@ func (q *Queue) unaccounted() uint32 {
 	return taken - inHands
 }
 
-// supply gives to FILL what is due and nowhere: the chunks of a seat that has been taken for the
-// first time, and those that somebody lost. It reports whether it could: nobody else may be at it,
-// and all members must be known, in whose RX rings chunks may be.
+// supply gives to FILL what is lost. It reports whether it could: nobody else may be at it. Where
+// nothing is lost it does not ask for the lock, which who is stopped there would keep from others.
 func (m *Member) supply(q *Queue) bool {
 	m.reviewing.Lock()
 	defer m.reviewing.Unlock()
 	if q.left {
 		return true
 	}
+	if chunks, sure := q.astray(); !sure || len(chunks) == 0 {
+		return sure
+	}
 	if ok, err := q.file.TryLock(supplyAt, 1); !ok || err != nil {
 		return false
 	}
 	defer q.file.Unlock(supplyAt, 1)
-	if !q.knowsAll() {
-		return false
+	chunks, sure := q.astray()
+	if sure {
+		q.fill.Push(chunks)
 	}
-	q.fill.Push(q.missing(q.due(), q.unaccounted(), nil, nil))
-	return true
+	return sure
+}
+
+// astray returns the chunks that are due and nowhere: those of a seat that has been taken for the first
+// time, and those that somebody lost. It is sure of them if it knew all members all the time, in whose
+// RX rings chunks may be: this process may have been stopped meanwhile.
+func (q *Queue) astray() (chunks []uint64, sure bool) {
+	before := q.tenures()
+	if !q.knowsAll() {
+		return nil, false
+	}
+	chunks = q.missing(q.due(), q.unaccounted(), nil, nil)
+	return chunks, slices.Equal(before, q.tenures())
 }
 
 // knowsAll reports whether there is nobody in the pool, alive or dead, whose socket is not known.
